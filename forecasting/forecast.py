@@ -86,8 +86,8 @@ class ForecastRequest:
 class Forecast:
     """A distribution over the futures of several series.
 
-    `quantiles` is `(series, steps, levels)`, monotone in the last axis; `paths` is `(series, samples, steps)`, joint over
-    steps, and sample `k` is one coherent future of all series. Step `i` describes `last_at_s + (i + 1) * step_s`.
+    `quantiles` is `(series, steps, levels)`, monotone in the last axis; `paths` is `(series, samples, steps)`, joint
+    over steps, and sample `k` is one coherent future of all series. Step `i` describes `last_at_s + (i + 1) * step_s`.
     `coverage` is the share of past outcomes inside the nominal 80 % band, `skill` is 1 - pinball / pinball of seasonal
     naive; both `(series,)`, NaN while unmeasured.
     """
