@@ -98,7 +98,7 @@ class SetBrownout:
 
 @dataclass(frozen=True, slots=True)
 class SetWeights:
-    """Relative traffic weights of a workload's endpoints (unnamed pods: 1.0); never all zero. Expires to equal weights."""
+    """Relative traffic weights of a workload's endpoints (unnamed pods: 1.0); never all zero. Expires to equal."""
 
     workload: str
     weights: Mapping[str, float]
