@@ -1,0 +1,54 @@
+# All targets work in .venv at the root and install what they need by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= out/demo
+
+.PHONY: demo test check bench lock clean help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+demo: .venv/core.stamp ## simulate the sale day under five arms; summary, timeline and report in out/demo
+	$(BIN)/foresail demo --out $(OUT)
+
+test: check wheel-test ## lint, types, import contracts, all tests, wheel built and imported elsewhere
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: .venv/dev.stamp ## lint, format, types and import contracts only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: wheel-test
+wheel-test: .venv/dev.stamp
+	rm -rf dist && $(BIN)/uv build --quiet --wheel --out-dir dist .
+	sh tests/wheel_works_elsewhere.sh $(CURDIR)
+
+bench: .venv/dev.stamp ## measure the figures of docs/benchmarks.md on this machine
+	$(BIN)/foresail bench all
+
+lock: .venv/uv.stamp ## lock every requirement with hashes, without index addresses
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml -o requirements/core.txt $(LOCK_FLAGS)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra dev --extra dask -c requirements/core.txt pyproject.toml -o requirements/dev.txt $(LOCK_FLAGS)
+	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt $(LOCK_FLAGS)
+
+clean: ## remove what the targets made
+	rm -rf .venv dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/uv.stamp: requirements/uv.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	touch $@
+
+.venv/core.stamp: .venv/uv.stamp requirements/core.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/core.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+.venv/dev.stamp: .venv/core.stamp requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	touch $@
