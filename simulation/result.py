@@ -22,8 +22,8 @@ Counts = NDArray[np.int64]
 class ClientSeconds:
     """Requests by the second of their intended start, `(classes, seconds)`.
 
-    arrived = ok + failed + unfinished. `slow` is the part of ok above the class's SLO latency, `degraded` the part of ok
-    without its optional content. `latency_histogram` is `(seconds, buckets)` over all requests answered.
+    arrived = ok + failed + unfinished. `slow` is the part of ok above the class's SLO latency, `degraded` the part of
+    ok without its optional content. `latency_histogram` is `(seconds, buckets)` over all requests answered.
     """
 
     classes: tuple[str, ...]
