@@ -1,0 +1,213 @@
+"""Requests per second that one pod of a workload carries within its SLO, learned while it serves.
+
+CPU per request comes from an exponentially forgetting regression of the pods' CPU on their rate, so that idle CPU is
+not charged to requests; capacity is the CPU limit divided by it. A pod that saturates below that (its threads, its
+locks, its pool) teaches a lower *knee*, which fades when it is not seen again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from statistics import median
+
+from policies.model import PodSeen, WorkloadPolicy, WorkloadSeen
+
+WARM_UP_S = 60.0  # start-up CPU of a pod still shows in its first scrapes after Ready
+HALF_LIFE_S = 1200.0
+LEAST_RATE_RPS = 0.2  # below this a scrape interval holds too few requests to charge CPU to
+IDLE_PULL = 0.01  # pulls the idle share to 0 unless rates differ by more than about 10 %: then it is identified
+OUTLIER_FACTOR = 2.0  # a pod that burns twice its peers' CPU per request does something else
+TRUSTED_WEIGHT = 20.0  # observations until the declared prior is forgotten
+DRIFT_SLACK = 0.05  # Page–Hinkley on the log of CPU per request: changes below 5 % are followed by forgetting alone
+DRIFT_ALARM = 0.8  # … a change by 30 % is found in 4 looks, one by 10 % in about 20
+LARGEST_SURPRISE = 0.7
+KNEE_LOOKS = 2  # consecutive saturated looks before they teach anything
+KNEE_BELOW = 0.85  # of the CPU capacity: above it, saturation is the CPU itself
+KNEE_LEAST = 0.4  # of the CPU capacity: a stalled dependency also saturates pods, and must not ask for tenfold pods
+KNEE_HALF_LIFE_S = 1800.0
+LARGEST_ERROR = 0.5
+
+
+class CapacitySource(StrEnum):
+    PRIOR = "prior"
+    CPU = "cpu"
+    KNEE = "knee"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """Per pod. `relative_error` is one standard deviation as a share of `rps`."""
+
+    rps: float
+    relative_error: float
+    source: CapacitySource
+
+    @property
+    def safe_rps(self) -> float:
+        """The capacity to plan with: one standard deviation low."""
+        return self.rps / (1.0 + self.relative_error)
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityState:
+    """Forgetting sums over (rate, CPU) of warm pods, the drift test, and the knee."""
+
+    generation: int | None = None
+    updated_at_s: float | None = None
+    limit_cores: float | None = None
+    weight: float = 0.0
+    rate: float = 0.0
+    cpu: float = 0.0
+    rate_rate: float = 0.0
+    rate_cpu: float = 0.0
+    cpu_cpu: float = 0.0
+    drift_up: float = 0.0
+    drift_down: float = 0.0
+    drifts: int = 0
+    saturated_looks: int = 0
+    knee_rps: float | None = None
+
+
+def learn(state: CapacityState, seen: WorkloadSeen, policy: WorkloadPolicy, now_s: float) -> CapacityState:
+    """The state after one look. Pods that start, drain or belong to a rollout teach nothing."""
+    if state.generation != seen.spec_generation:
+        state = CapacityState(generation=seen.spec_generation)
+    limit_cores = seen.cpu_limit_cores or seen.cpu_request_cores
+    if limit_cores != state.limit_cores:
+        state = replace(state, limit_cores=limit_cores)
+    pods = [] if seen.rollout_in_progress else [pod for pod in seen.pods if _is_warm(pod, now_s)]
+    if not pods:
+        return state
+    points = _alike([(pod.rate_rps, pod.cpu_cores) for pod in pods if pod.rate_rps and pod.cpu_cores])
+    elapsed_s = 0.0 if state.updated_at_s is None else max(0.0, now_s - state.updated_at_s)
+    if points:
+        state = _with_points(_tested_for_drift(state, points), points, elapsed_s)
+    return replace(_with_knee(state, seen, pods, policy, elapsed_s), updated_at_s=now_s)
+
+
+def estimate(state: CapacityState, policy: WorkloadPolicy) -> Capacity | None:
+    """Capacity per pod, None while neither a declared prior nor enough measurements with a CPU limit exist."""
+    prior_rps = policy.scaling.capacity_prior_rps
+    measured = _from_cpu(state)
+    if measured is not None and prior_rps is not None and state.weight < TRUSTED_WEIGHT:
+        trust = state.weight / TRUSTED_WEIGHT
+        measured = replace(measured, rps=trust * measured.rps + (1.0 - trust) * prior_rps)
+    if measured is None and prior_rps is not None:
+        measured = Capacity(prior_rps, 0.0, CapacitySource.PRIOR)
+    if state.knee_rps is not None and (measured is None or state.knee_rps < measured.rps):
+        return Capacity(state.knee_rps, 0.05, CapacitySource.KNEE)
+    return measured
+
+
+def _is_warm(pod: PodSeen, now_s: float) -> bool:
+    return (
+        pod.ready_at_s is not None
+        and not pod.deleting
+        and pod.traffic_on
+        and now_s - pod.ready_at_s >= WARM_UP_S
+        and pod.rate_rps is not None
+        and pod.rate_rps >= LEAST_RATE_RPS
+    )
+
+
+def _alike(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points without those far from their peers in CPU per request; two pods cannot outvote each other."""
+    if len(points) < 3:
+        return points
+    usual = median(cpu / rate for rate, cpu in points)
+    return [(rate, cpu) for rate, cpu in points if usual / OUTLIER_FACTOR <= cpu / rate <= usual * OUTLIER_FACTOR]
+
+
+def _tested_for_drift(state: CapacityState, points: Sequence[tuple[float, float]]) -> CapacityState:
+    """Forgets all but one observation's weight when CPU per request has changed for good."""
+    line = _line(state)
+    if line is None:
+        return state
+    idle_cores, cores_per_rps = line
+    ratio = sum(cpu for _, cpu in points) / sum(idle_cores + cores_per_rps * rate for rate, _ in points)
+    surprise = max(-LARGEST_SURPRISE, min(LARGEST_SURPRISE, math.log(ratio)))
+    up = max(0.0, state.drift_up + surprise - DRIFT_SLACK)
+    down = max(0.0, state.drift_down - surprise - DRIFT_SLACK)
+    if up < DRIFT_ALARM and down < DRIFT_ALARM:
+        return replace(state, drift_up=up, drift_down=down)
+    return replace(_decayed(state, 1.0 / max(1.0, state.weight)), drift_up=0.0, drift_down=0.0, drifts=state.drifts + 1)
+
+
+def _decayed(state: CapacityState, keep: float) -> CapacityState:
+    return replace(
+        state,
+        weight=state.weight * keep,
+        rate=state.rate * keep,
+        cpu=state.cpu * keep,
+        rate_rate=state.rate_rate * keep,
+        rate_cpu=state.rate_cpu * keep,
+        cpu_cpu=state.cpu_cpu * keep,
+    )
+
+
+def _with_points(state: CapacityState, points: Sequence[tuple[float, float]], elapsed_s: float) -> CapacityState:
+    keep = 0.5 ** (elapsed_s / HALF_LIFE_S)
+    return replace(
+        state,
+        weight=state.weight * keep + len(points),
+        rate=state.rate * keep + sum(rate for rate, _ in points),
+        cpu=state.cpu * keep + sum(cpu for _, cpu in points),
+        rate_rate=state.rate_rate * keep + sum(rate * rate for rate, _ in points),
+        rate_cpu=state.rate_cpu * keep + sum(rate * cpu for rate, cpu in points),
+        cpu_cpu=state.cpu_cpu * keep + sum(cpu * cpu for _, cpu in points),
+    )
+
+
+def _line(state: CapacityState) -> tuple[float, float] | None:
+    """(idle cores, cores per request per second) of one pod; both ≥ 0."""
+    if state.weight < 1.0 or state.rate <= 0.0 or state.cpu <= 0.0:
+        return None
+    pulled = state.weight * (1.0 + IDLE_PULL)
+    spread = pulled * state.rate_rate - state.rate * state.rate
+    slope = (pulled * state.rate_cpu - state.rate * state.cpu) / spread if spread > 0.0 else 0.0
+    idle = (state.cpu - slope * state.rate) / pulled
+    if slope <= 0.0 or idle < 0.0:
+        return 0.0, state.rate_cpu / state.rate_rate
+    return idle, slope
+
+
+def _from_cpu(state: CapacityState) -> Capacity | None:
+    line = _line(state)
+    if line is None or state.limit_cores is None:
+        return None
+    idle_cores, cores_per_rps = line
+    # An idle share above half the limit is not believed: it would make the capacity of a busy pod vanish.
+    rps = max(state.limit_cores - idle_cores, 0.5 * state.limit_cores) / cores_per_rps
+    squares = state.cpu_cpu - idle_cores * state.cpu - cores_per_rps * state.rate_cpu
+    noise = max(0.0, squares) / state.weight
+    spread = (1.0 + IDLE_PULL) * state.rate_rate / state.weight - (state.rate / state.weight) ** 2
+    error = math.sqrt(noise / (state.weight * spread)) / cores_per_rps if spread > 0.0 else LARGEST_ERROR
+    return Capacity(rps, min(LARGEST_ERROR, error + 0.5 / (1.0 + state.weight)), CapacitySource.CPU)
+
+
+def _with_knee(
+    state: CapacityState, seen: WorkloadSeen, pods: Sequence[PodSeen], policy: WorkloadPolicy, elapsed_s: float
+) -> CapacityState:
+    measured = _from_cpu(state)
+    ceiling_rps = measured.rps if measured is not None else policy.scaling.capacity_prior_rps
+    carried_rps = median((pod.rate_rps or 0.0) * (1.0 - (pod.error_ratio or 0.0)) for pod in pods)
+    if not seen.saturated:
+        return replace(state, saturated_looks=0, knee_rps=_faded(state.knee_rps, carried_rps, ceiling_rps, elapsed_s))
+    looks = state.saturated_looks + 1
+    if looks < KNEE_LOOKS or (ceiling_rps is not None and carried_rps > KNEE_BELOW * ceiling_rps):
+        return replace(state, saturated_looks=looks)
+    found_rps = carried_rps if ceiling_rps is None else max(carried_rps, KNEE_LEAST * ceiling_rps)
+    knee_rps = found_rps if state.knee_rps is None else 0.7 * state.knee_rps + 0.3 * found_rps
+    return replace(state, saturated_looks=looks, knee_rps=knee_rps if knee_rps > 0.0 else None)
+
+
+def _faded(knee_rps: float | None, carried_rps: float, ceiling_rps: float | None, elapsed_s: float) -> float | None:
+    """The knee after a look without saturation: at least what was carried, drawn back to the CPU capacity by time."""
+    if knee_rps is None or ceiling_rps is None:
+        return knee_rps if knee_rps is None else max(knee_rps, carried_rps)
+    faded = ceiling_rps - (ceiling_rps - knee_rps) * 0.5 ** (elapsed_s / KNEE_HALF_LIFE_S)
+    faded = max(faded, carried_rps)
+    return faded if faded < 0.97 * ceiling_rps else None
