@@ -94,6 +94,7 @@ class BrownoutPolicy:
     enabled: bool = False
     lowest_ceiling: float = 0.0
     ttl_s: float = 60.0
+    optional_cost_ratio: float = 0.30  # share of a request's work that optional content costs
 
 
 @dataclass(frozen=True, slots=True)
