@@ -66,6 +66,7 @@ class ScalingPolicy:
     max_replicas: int = 100
     safe_replicas: int | None = None  # without an HPA: never below this
     target_utilization: float = 0.70  # of the learned capacity per pod that a plan fills at most
+    saturation_utilization: float = 0.92  # of the learned capacity: beyond it requests count as unserved
     capacity_prior_rps: float | None = None  # per pod, until learned; None: from CPU limits once seen
     lead_time_prior_s: float = 60.0  # create → ready, until learned
     violation_cost: float = 30.0  # what one pod's worth of unserved demand costs, in pods, for the same time
