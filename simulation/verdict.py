@@ -1,0 +1,70 @@
+"""One plain sentence on who kept the shop up at what cost."""
+
+from __future__ import annotations
+
+from simulation.summary import Summary
+
+#: Downtimes closer than this are called equal.
+SAME_S = 1.0
+
+
+def best_arm(summary: Summary, figure: str, higher_is_better: bool = False) -> str | None:
+    """The arm with the best mean; the oracle knows the future and does not compete. None: unknown, or all are equal."""
+    means = {a: m for a in summary.arms if a != "oracle" and (m := summary.mean(a, figure)) is not None}
+    if len(means) < 2 or max(means.values()) - min(means.values()) < 1e-9:
+        return None
+    return max(means, key=lambda a: means[a]) if higher_is_better else min(means, key=lambda a: means[a])
+
+
+def verdict(summary: Summary) -> str:
+    """What an SRE wants to know first. Compares Foresail (or else the arm with least downtime) with the baseline."""
+    ours = "foresail" if "foresail" in summary.arms else best_arm(summary, "downtime_s")
+    if ours is None:
+        ours = next((a for a in summary.arms if a != summary.baseline), summary.baseline)
+    down, pods = summary.mean(ours, "downtime_s"), summary.mean(ours, "pod_hours")
+    if down is None or pods is None:
+        return f"No run of {ours} finished: there is nothing to compare."
+    if ours == summary.baseline:
+        return f"{ours} was down for {_seconds(down)} at {pods:.1f} pod-hours; no other arm was asked for."
+    theirs_down, theirs_pods = summary.mean(summary.baseline, "downtime_s"), summary.mean(summary.baseline, "pod_hours")
+    if theirs_down is None or not theirs_pods:
+        return f"{ours} was down for {_seconds(down)} at {pods:.1f} pod-hours; no run of {summary.baseline} finished."
+    cost = f"{_cost(pods / theirs_pods)} ({pods:.1f} against {theirs_pods:.1f} pod-hours)"
+    if abs(down - theirs_down) < SAME_S:
+        return f"{ours} and {summary.baseline} were both down for {_seconds(theirs_down)}; {ours} did it at {cost}."
+    word = "less" if down < theirs_down else "more"
+    return (
+        f"{ours} was down for {_seconds(down)}, {_factor(summary, ours, down, theirs_down)}{word} than "
+        f"{summary.baseline} ({_seconds(theirs_down)}), at {cost}.{_certainty(summary, ours)}"
+    )
+
+
+def _factor(summary: Summary, ours: str, down: float, theirs: float) -> str:
+    ratio = summary.comparison(ours, summary.baseline, "downtime_s").ratio
+    if ratio is None:
+        return ""
+    if down < theirs:
+        return f"{100 * (1 - ratio):.0f} % "
+    return f"{100 * (ratio - 1):.0f} % "
+
+
+def _certainty(summary: Summary, ours: str) -> str:
+    """Says so when the interval of the difference holds zero, or when there is no interval."""
+    spread = summary.comparison(ours, summary.baseline, "downtime_s")
+    if spread.difference_low is None or spread.difference_high is None:
+        return " One run each: no interval."
+    if spread.difference_low <= 0.0 <= spread.difference_high:
+        return " With so few runs the difference may be chance."
+    return ""
+
+
+def _cost(ratio: float) -> str:
+    if abs(ratio - 1.0) < 0.005:
+        return "the same cost"
+    return f"{abs(ratio - 1):.0%} {'lower' if ratio < 1 else 'higher'} cost".replace("%", " %")
+
+
+def _seconds(value: float) -> str:
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{value / 60:.1f} min"

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import pytest
+
+from policies.decision import Decision, EvictPod, SetFloor, SetTraffic
+from policies.model import Mode
+from simulation.downtime import Spell, health
+from simulation.fault_outcome import blamed, fault_outcomes, time_to_detect_s, time_to_recover_s
+from simulation.result import Resize
+
+
+def outcomes_of(run):
+    return fault_outcomes(run, health(run.client))
+
+
+def decision(at_s, *actions, workload="shop/checkout"):
+    return Decision(f"d-{at_s}", at_s, workload, Mode.ENFORCE, actions, ())
+
+
+def floor(replicas, workload="shop/checkout"):
+    return SetFloor(workload, replicas, 1e9)
+
+
+def test_recovery_runs_from_the_first_down_second_to_the_clean_thirty(made_run, made_fault):
+    # 5 bad each second from 50 to 60: down from 50 (5 bad) to 69 (second 60 is in the window until 69)
+    run = made_run(seconds=200, failed=dict.fromkeys(range(50, 61), 5), faults=(made_fault(45, 80),))
+
+    (outcome,) = outcomes_of(run)
+
+    assert (outcome.first_down_s, outcome.recovered_s, outcome.down_s) == (50, 70, 20)
+    assert outcome.time_to_recover_s == 20
+    assert time_to_recover_s([outcome]) == 20
+
+
+def test_a_fault_without_a_down_second_has_no_time_to_recover(made_run, made_fault):
+    (outcome,) = outcomes_of(made_run(seconds=200, failed={50: 4}, faults=(made_fault(45, 80),)))
+
+    assert not outcome.hurt
+    assert not outcome.censored
+    assert time_to_recover_s([outcome]) is None
+
+
+def test_an_unfinished_recovery_is_censored_and_not_averaged(made_run, made_fault):
+    run = made_run(seconds=100, failed={80: 5}, faults=(made_fault(75, 99),))
+
+    (outcome,) = outcomes_of(run)
+
+    assert outcome.censored
+    assert time_to_recover_s([outcome]) is None
+
+
+def test_an_outage_belongs_to_the_fault_that_started_last(made_fault):
+    leak, crash = made_fault(0, 500, "memory_leak", 0), made_fault(100, 160, "pod_crash", 1)
+
+    assert blamed(Spell(120, 130, True), (leak, crash)) is crash
+    assert blamed(Spell(90, 130, True), (leak, crash)) is leak
+
+
+def test_a_fault_of_the_control_plane_is_blamed_only_when_it_is_alone(made_fault):
+    crowd, blind = made_fault(0, 500, "flash_sale", 0), made_fault(100, 200, "metrics_outage", 1)
+
+    assert blamed(Spell(120, 130, True), (crowd, blind)) is crowd
+    assert blamed(Spell(120, 130, True), (blind,)) is blind
+
+
+def test_an_outage_long_after_every_fault_is_nobodys(made_fault):
+    # the grace is 300 s: an end at 200 explains until 500
+    assert blamed(Spell(499, 510, True), (made_fault(100, 200),)) is not None
+    assert blamed(Spell(500, 510, True), (made_fault(100, 200),)) is None
+
+
+def test_detection_counts_from_the_first_bad_request(made_run, made_fault):
+    # one bad at 48, five at 50: down from 50, first harm at 48 (within the 10 s that made 50 down); drained at 55
+    act = decision(55, SetTraffic("shop/checkout", "checkout-1", on=False, expires_at_s=600))
+    run = made_run(seconds=200, failed={48: 1, 50: 5}, faults=(made_fault(45, 80),), decisions=(act,))
+
+    (outcome,) = outcomes_of(run)
+
+    assert outcome.first_harm_s == 48
+    assert time_to_detect_s([outcome]) == 7
+
+
+def test_detection_ahead_of_harm_is_negative(made_run, made_fault):
+    act = decision(30, EvictPod("shop/checkout", "checkout-1"))
+    run = made_run(seconds=200, failed={50: 5}, faults=(made_fault(20, 80),), decisions=(act,))
+
+    assert time_to_detect_s(outcomes_of(run)) == -20
+
+
+def test_a_decision_on_something_else_detects_nothing(made_run, made_fault):
+    act = decision(55, SetTraffic("shop/gateway", "gateway-1", on=False, expires_at_s=600), workload="shop/gateway")
+    run = made_run(seconds=200, failed={50: 5}, faults=(made_fault(45, 80),), decisions=(act,))
+
+    assert outcomes_of(run)[0].detected_s is None
+    assert time_to_detect_s(outcomes_of(run)) is None
+
+
+def test_renewing_or_lowering_a_floor_detects_nothing_and_raising_it_does(made_run, made_fault):
+    acts = (decision(40, floor(4)), decision(55, floor(4)), decision(70, floor(3)), decision(75, floor(5)))
+    run = made_run(seconds=200, failed={50: 5}, faults=(made_fault(45, 80),), decisions=acts)
+
+    assert outcomes_of(run)[0].detected_s == 75
+
+
+def test_an_autoscaler_detects_by_resizing_upwards(made_run, made_fault):
+    resizes = (
+        Resize(52, "checkout", 4, 3, "hpa"),
+        Resize(58, "gateway", 2, 4, "hpa"),
+        Resize(65, "checkout", 3, 5, "hpa"),
+    )
+    run = made_run(seconds=200, failed={50: 5}, faults=(made_fault(45, 80),), resizes=resizes)
+
+    assert outcomes_of(run)[0].detected_s == 65
+
+
+@pytest.mark.parametrize(
+    ("announced", "detected_s"), [pytest.param(True, 10, id="announced"), pytest.param(False, None, id="unannounced")]
+)
+def test_a_decision_before_the_crowd_is_about_it_only_when_announced(
+    made_run, made_fault, made_scenario, announced, detected_s
+):
+    crowd = {"kind": "flash_sale", "start_s": 100, "duration_s": 50, "announced": announced}
+    run = made_run(
+        seconds=200,
+        scenario=made_scenario(200, [crowd]),
+        faults=(made_fault(100, 150, "flash_sale", targets=("gateway", "checkout")),),
+        decisions=(decision(-10, floor(2)), decision(10, floor(6))),
+    )
+
+    assert outcomes_of(run)[0].detected_s == detected_s
+
+
+def test_harm_of_the_baseline_dates_the_detection_of_an_averted_fault(made_run, made_fault):
+    hurt = made_run(seconds=200, failed={90: 5}, faults=(made_fault(20, 150),))
+    act = decision(60, EvictPod("shop/checkout", "checkout-1"))
+    averted = made_run(seconds=200, faults=(made_fault(20, 150),), decisions=(act,))
+
+    assert time_to_detect_s(outcomes_of(averted)) is None
+    # decided at 60, would have hurt at 90
+    assert time_to_detect_s(outcomes_of(averted), outcomes_of(hurt)) == -30
