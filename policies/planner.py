@@ -1,0 +1,300 @@
+"""One tick of the decision core: what is seen and forecast in, one decision per workload out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from forecasting.forecast import Forecast
+from policies import (
+    brownout,
+    calibration_gate,
+    capacity,
+    failover,
+    fast_lane,
+    guardrails,
+    healing,
+    lead_time,
+    scaling,
+)
+from policies.decision import (
+    Action,
+    Decision,
+    Proposal,
+    Reason,
+    ReasonCode,
+    SetFloor,
+    SetScale,
+    ShiftZone,
+    Veto,
+)
+from policies.memory import Memory
+from policies.model import FastSeen, Mode, Observation, PolicySet, WorkloadSeen
+
+METRICS_STALE_S = 90.0  # six scrapes: what is older says nothing about now
+
+Reasons = Mapping[str, tuple[Reason, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the parts of the core would like to do, with what each has to say per workload."""
+
+    proposals: tuple[Proposal, ...]
+    reasons: tuple[Reasons, ...]
+    memory: Memory
+
+
+def decide(
+    seen: Observation,
+    demand: Forecast | None,
+    signals: Forecast | None,
+    memory: Memory,
+    policies: PolicySet,
+    now_s: float,
+) -> tuple[tuple[Decision, ...], Memory]:
+    """One decision for every workload with a policy, and the memory after them.
+
+    Blindness holds: without fresh metrics or API objects nothing is done, learned or renewed.
+    """
+    memory = replace(memory, ticks=memory.ticks + 1)
+    blind = _blind(seen)
+    if blind is not None:
+        return hold(policies, blind, now_s), memory
+    plan = _plan(seen, demand, signals, memory, policies, now_s)
+    trusted, doubted = calibration_gate.judge(plan.proposals, seen, demand, signals)
+    accepted, braked, brakes = guardrails.judge(trusted, seen, policies, plan.memory.guardrails, now_s)
+    memory = replace(plan.memory, guardrails=brakes)
+    model = None if demand is None else demand.model
+    decisions = _decisions(
+        tuple(policies.workloads), accepted, (*doubted, *braked), plan.reasons, policies, now_s, model=model
+    )
+    return decisions, _with_floors(memory, decisions, seen.workloads, now_s)
+
+
+def decide_fast(
+    seen: FastSeen, memory: Memory, policies: PolicySet, now_s: float
+) -> tuple[tuple[Decision, ...], Memory]:
+    """Decisions of the fast reactive lane, for the workloads that it would touch; most seconds there are none."""
+    proposals, reasons, lane = fast_lane.propose(seen, policies, memory.fast_lane, now_s)
+    accepted, vetoes, brakes = guardrails.judge(proposals, seen, policies, memory.guardrails, now_s)
+    memory = replace(memory, fast_lane=lane, guardrails=brakes)
+    if not proposals:
+        return (), memory
+    named = {proposal.workload for proposal in (*proposals, *accepted)}
+    names = [name for name in policies.workloads if name in named]
+    decisions = _decisions(names, accepted, vetoes, (reasons,), policies, now_s, fast=True)
+    return decisions, _with_floors(memory, decisions, tuple(seen.workloads.values()), now_s)
+
+
+def hold(policies: PolicySet, reason: Reason, now_s: float) -> tuple[Decision, ...]:
+    """The decision to do nothing, for every workload, for one reason."""
+    return tuple(
+        Decision(decision_id(name, now_s), now_s, name, policy.mode, (), (reason,))
+        for name, policy in policies.workloads.items()
+    )
+
+
+def not_done(memory: Memory, before: Memory, action: Action) -> Memory:
+    """The memory after a write was refused: what was decided did not happen and is decided anew at the next tick.
+
+    Acts on pods, zones and databases need no more than their token back: their progress is read off the cluster.
+    """
+    if isinstance(action, SetFloor | SetScale):
+        name = action.workload
+        now, then = memory.scaling.get(name), before.scaling.get(name, scaling.ScalingState())
+        if now is None:
+            return memory
+        floor = replace(
+            now.floor,
+            written=then.floor.written,
+            written_at_s=then.floor.written_at_s,
+            expires_at_s=then.floor.expires_at_s,
+            original=then.floor.original,
+        )
+        return replace(memory, scaling={**memory.scaling, name: replace(now, floor=floor)})
+    return replace(memory, guardrails=guardrails.withdraw(memory.guardrails, action))
+
+
+def decision_id(workload: str, now_s: float, *, fast: bool = False) -> str:
+    """The same for the same workload and time, before and after a restart."""
+    return f"{'f' if fast else 'd'}-{round(now_s * 1000)}-{workload}"
+
+
+def _blind(seen: Observation) -> Reason | None:
+    if not seen.api_ok:
+        return Reason(ReasonCode.STALE_OBJECTS)
+    if seen.metrics_age_s is None:
+        return Reason(ReasonCode.NO_METRICS)
+    if seen.metrics_age_s > METRICS_STALE_S:
+        return Reason(ReasonCode.NO_METRICS, {"age_s": seen.metrics_age_s})
+    return None
+
+
+def _plan(
+    seen: Observation,
+    demand: Forecast | None,
+    signals: Forecast | None,
+    memory: Memory,
+    policies: PolicySet,
+    now_s: float,
+) -> _Plan:
+    memory = _learned(seen, memory, policies, now_s)
+    pods = _capacities(memory, policies)
+    rps = {name: known.safe_rps for name, known in pods.items()}
+    lead_s = _lead_times(seen, memory, policies, now_s)
+    healed, said_healing, healing_memory = healing.propose(seen, signals, policies, lead_s, memory.healing, now_s)
+    failed_over, said_failover, failover_memory = failover.propose(
+        seen, signals, demand, rps, policies, memory.failover, now_s
+    )
+    dimmed, said_brownout, brownout_memory = brownout.propose(
+        seen, demand, rps, lead_s, policies, memory.brownout, now_s
+    )
+    leaving = _sum(healing.leaving(healing_memory), fast_lane.leaving(memory.fast_lane))
+    scaled, said_scaling, scaling_memory = scaling.propose(
+        seen, demand, pods, lead_s, leaving, policies, memory.scaling, now_s
+    )
+    return _Plan(
+        proposals=(*scaled, *healed, *failed_over, *dimmed),
+        reasons=(said_scaling, said_healing, said_failover, said_brownout),
+        memory=replace(
+            memory,
+            healing=healing_memory,
+            failover=failover_memory,
+            brownout=brownout_memory,
+            scaling={**memory.scaling, **scaling_memory},
+        ),
+    )
+
+
+def _learned(seen: Observation, memory: Memory, policies: PolicySet, now_s: float) -> Memory:
+    capacities, leads = dict(memory.capacity), dict(memory.lead_time)
+    for workload in seen.workloads:
+        policy = policies.workloads.get(workload.name)
+        if policy is None or not policy.stateless:
+            continue
+        name = workload.name
+        capacities[name] = capacity.learn(capacities.get(name, capacity.CapacityState()), workload, policy, now_s)
+        leads[name] = lead_time.learn(leads.get(name, lead_time.LeadTimeState()), workload.pods)
+    return replace(memory, capacity=capacities, lead_time=leads)
+
+
+def _capacities(memory: Memory, policies: PolicySet) -> dict[str, capacity.Capacity]:
+    found = {
+        name: capacity.estimate(state, policies.workloads[name])
+        for name, state in memory.capacity.items()
+        if name in policies.workloads
+    }
+    return {name: known for name, known in found.items() if known is not None}
+
+
+def _lead_times(seen: Observation, memory: Memory, policies: PolicySet, now_s: float) -> dict[str, float]:
+    return {
+        workload.name: lead_time.planned_s(
+            memory.lead_time[workload.name],
+            policies.workloads[workload.name].scaling.lead_time_prior_s,
+            workload.pods,
+            now_s,
+        )
+        for workload in seen.workloads
+        if workload.name in memory.lead_time and workload.name in policies.workloads
+    }
+
+
+def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    if not first and not second:
+        return {}
+    return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
+
+
+def _decisions(
+    names: Sequence[str],
+    accepted: Sequence[Proposal],
+    vetoes: Sequence[Veto],
+    said: Sequence[Reasons],
+    policies: PolicySet,
+    now_s: float,
+    *,
+    model: str | None = None,
+    fast: bool = False,
+) -> tuple[Decision, ...]:
+    chosen: dict[str, list[Proposal]] = {}
+    for proposal in accepted:
+        chosen.setdefault(proposal.workload, []).append(proposal)
+    stopped: dict[str, list[Veto]] = {}
+    for veto in vetoes:
+        stopped.setdefault(veto.proposal.workload, []).append(veto)
+    decisions = []
+    for name in names:
+        mode = policies.workloads[name].mode
+        proposals = chosen.get(name, ())
+        actions, withheld = _by_mode([proposal.action for proposal in proposals], mode, policies)
+        reasons = _reasons(proposals, [part[name] for part in said if name in part])
+        if withheld:
+            reasons = (*reasons, Reason(ReasonCode.MODE, {"mode": mode.value}))
+        decisions.append(
+            Decision(
+                id=decision_id(name, now_s, fast=fast),
+                at_s=now_s,
+                workload=name,
+                mode=mode,
+                actions=actions,
+                reasons=reasons,
+                withheld=withheld,
+                vetoes=tuple(stopped.get(name, ())),
+                confidence=_confidence(proposals),
+                model=model,
+                fast=fast,
+            )
+        )
+    return tuple(decisions)
+
+
+def _by_mode(
+    actions: Sequence[Action], mode: Mode, policies: PolicySet
+) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
+    """(what is done, what is only shown). A zone shift leaves out the workloads whose policy does not enforce."""
+    if mode is not Mode.ENFORCE:
+        return (), tuple(actions)
+    return tuple(_enforced(action, policies) for action in actions), ()
+
+
+def _enforced(action: Action, policies: PolicySet) -> Action:
+    if not isinstance(action, ShiftZone):
+        return action
+    names = (name for name in action.workloads if name in policies.workloads)
+    return replace(action, workloads=tuple(name for name in names if policies.workloads[name].mode is Mode.ENFORCE))
+
+
+def _reasons(proposals: Sequence[Proposal], said: Sequence[tuple[Reason, ...]]) -> tuple[Reason, ...]:
+    reasons: list[Reason] = []
+    for group in (*(proposal.reasons for proposal in proposals), *said):
+        for reason in group:
+            if reason not in reasons:
+                reasons.append(reason)
+    return tuple(reasons) or (Reason(ReasonCode.NOTHING_TO_DO),)
+
+
+def _confidence(proposals: Sequence[Proposal]) -> float | None:
+    """Of the boldest act; floors count only where there is nothing else."""
+    return max(proposals, key=lambda proposal: proposal.rung).confidence if proposals else None
+
+
+def _with_floors(
+    memory: Memory, decisions: Sequence[Decision], workloads: Sequence[WorkloadSeen], now_s: float
+) -> Memory:
+    written = {
+        action.workload: action
+        for decision in decisions
+        for action in decision.actions
+        if isinstance(action, SetFloor | SetScale)
+    }
+    if not written:
+        return memory
+    states = dict(memory.scaling)
+    for workload in workloads:
+        action = written.get(workload.name)
+        if action is not None:
+            before = states.get(workload.name, scaling.ScalingState())
+            states[workload.name] = scaling.recorded(before, action, workload, now_s)
+    return replace(memory, scaling=states)
