@@ -6,8 +6,17 @@ before the eviction is undone: traffic on, then reattach.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from policies.decision import Action, DetachPod, EvictPod, Proposal, Reason, ReasonCode, ReattachPod, SetTraffic
+from policies.model import PodSeen, Rung, WorkloadSeen
+
+DEADLINE_S = 600.0
+ASK_S = 45.0  # a detach not seen after three ticks was refused
+WARM_UP_S = 15.0  # Ready says "answers"; caches and connections come with the first requests
+DRAIN_S = 15.0  # endpoint propagation and requests under way
+WORSE_ERROR_RATIO = 0.05  # more errors than before by this much after the drain: the replacement does not help
 
 
 class Phase(StrEnum):
@@ -35,3 +44,137 @@ class Replacement:
     signal: str  # what was expected to fail, for the explanation
     error_ratio_before: float | None = None
     off_since_s: float | None = None  # when the pod was first seen without traffic
+
+
+Step = tuple[Proposal | None, tuple[Reason, ...], Replacement | None]
+
+
+def begin(
+    workload: WorkloadSeen, pod: str, signal: str, confidence: float, reasons: tuple[Reason, ...], now_s: float
+) -> tuple[Proposal, Replacement]:
+    """The first step: the pod leaves its ReplicaSet, which makes another one, and keeps serving."""
+    ready = sum(1 for candidate in workload.pods if candidate.ready and not candidate.detached)
+    replacement = Replacement(
+        workload.name,
+        pod,
+        Phase.DETACHING,
+        now_s,
+        now_s,
+        now_s + DEADLINE_S,
+        ready_before=ready,
+        confidence=confidence,
+        signal=signal,
+        error_ratio_before=workload.error_ratio,
+    )
+    return _proposal(replacement, DetachPod(workload.name, pod, replacement.deadline_s), reasons), replacement
+
+
+def step(replacement: Replacement, workload: WorkloadSeen, now_s: float) -> Step:
+    """What to do next, what there is to say, and the replacement as it stands; None when it is over."""
+    pod = next((candidate for candidate in workload.pods if candidate.name == replacement.pod), None)
+    if pod is None or pod.deleting:
+        return None, (_reason(ReasonCode.REPLACEMENT_READY, replacement, gone="yes"),), None
+    if replacement.phase is not Phase.UNDOING and now_s >= replacement.deadline_s:
+        replacement = _enter(replacement, Phase.UNDOING, now_s)
+    match replacement.phase:
+        case Phase.DETACHING:
+            return _detaching(replacement, pod, now_s)
+        case Phase.WAITING:
+            return _waiting(replacement, pod, workload, now_s)
+        case Phase.DRAINING:
+            return _draining(replacement, pod, workload, now_s)
+        case Phase.EVICTING:
+            return _evicting(replacement, pod, workload, now_s)
+        case Phase.UNDOING:
+            return _undoing(replacement, pod, now_s)
+
+
+def _detaching(replacement: Replacement, pod: PodSeen, now_s: float) -> Step:
+    if pod.detached:
+        waiting = _enter(replacement, Phase.WAITING, now_s)
+        return None, (_reason(ReasonCode.REPLACEMENT_WAITING, waiting),), waiting
+    if now_s - replacement.started_at_s >= ASK_S:
+        return None, (), None
+    action = DetachPod(replacement.workload, pod.name, replacement.deadline_s)
+    return _proposal(replacement, action, (_reason(ReasonCode.FAILURE_EXPECTED, replacement),)), (), replacement
+
+
+def _waiting(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, now_s: float) -> Step:
+    if not pod.detached:  # somebody put it back
+        return None, (_reason(ReasonCode.REPLACEMENT_UNDONE, replacement),), None
+    if not has_come(replacement, workload, now_s):
+        return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
+    return _off(_enter(replacement, Phase.DRAINING, now_s))
+
+
+def has_come(replacement: Replacement, workload: WorkloadSeen, now_s: float) -> bool:
+    """Whether as many pods serve without the old one as did with it, the newest of them warm.
+
+    Fewer will do when the workload was meanwhile scaled down.
+    """
+    warm = [
+        candidate
+        for candidate in workload.pods
+        if candidate.ready
+        and candidate.traffic_on
+        and not candidate.detached
+        and candidate.ready_at_s is not None
+        and now_s - candidate.ready_at_s >= WARM_UP_S
+    ]
+    return len(warm) >= min(replacement.ready_before, max(1, workload.replicas))
+
+
+def _draining(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, now_s: float) -> Step:
+    if pod.traffic_on:
+        if not has_come(replacement, workload, now_s):  # it came and went
+            waiting = _enter(replacement, Phase.WAITING, now_s)
+            return None, (_reason(ReasonCode.REPLACEMENT_WAITING, waiting),), waiting
+        return _off(replacement)
+    if replacement.off_since_s is None:
+        replacement = replace(replacement, off_since_s=now_s)
+    off_since_s = now_s if replacement.off_since_s is None else replacement.off_since_s
+    if now_s - off_since_s < DRAIN_S or ((pod.rate_rps or 0.0) > 0.5 and now_s - off_since_s < 4 * DRAIN_S):
+        return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
+    return _evicting(_enter(replacement, Phase.EVICTING, now_s), pod, workload, now_s)
+
+
+def _evicting(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, now_s: float) -> Step:
+    before = replacement.error_ratio_before or 0.0
+    worse = workload.error_ratio is not None and workload.error_ratio - before > WORSE_ERROR_RATIO
+    if worse or not has_come(replacement, workload, now_s) or not pod.detached:
+        return _undoing(_enter(replacement, Phase.UNDOING, now_s), pod, now_s)
+    ready = (_reason(ReasonCode.REPLACEMENT_READY, replacement),)
+    return _proposal(replacement, EvictPod(workload.name, pod.name), ready), (), replacement
+
+
+def _undoing(replacement: Replacement, pod: PodSeen, now_s: float) -> Step:
+    """Traffic first, then the ReplicaSet: one write at a time, each seen before the next."""
+    undone = (_reason(ReasonCode.REPLACEMENT_UNDONE, replacement),)
+    if not pod.traffic_on:
+        return _undo(replacement, SetTraffic(replacement.workload, pod.name, on=True), undone), (), replacement
+    if pod.detached:
+        return _undo(replacement, ReattachPod(replacement.workload, pod.name), undone), (), replacement
+    return None, undone, None
+
+
+def _off(replacement: Replacement) -> Step:
+    action = SetTraffic(replacement.workload, replacement.pod, on=False, expires_at_s=replacement.deadline_s)
+    return _proposal(replacement, action, (_reason(ReasonCode.REPLACEMENT_READY, replacement),)), (), replacement
+
+
+def _enter(replacement: Replacement, phase: Phase, now_s: float) -> Replacement:
+    return replace(replacement, phase=phase, phase_since_s=now_s)
+
+
+def _reason(code: ReasonCode, replacement: Replacement, **facts: float | str) -> Reason:
+    return Reason(
+        code, {"pod": replacement.pod, "signal": replacement.signal, "phase": replacement.phase.value, **facts}
+    )
+
+
+def _proposal(replacement: Replacement, action: Action, reasons: tuple[Reason, ...]) -> Proposal:
+    return Proposal(replacement.workload, Rung.REPLACE, action, replacement.confidence, reasons, disruptive=True)
+
+
+def _undo(replacement: Replacement, action: Action, reasons: tuple[Reason, ...]) -> Proposal:
+    return Proposal(replacement.workload, Rung.REPLACE, action, 1.0, reasons, disruptive=False)
