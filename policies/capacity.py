@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import median
 
@@ -52,18 +52,25 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
-class CapacityState:
-    """Forgetting sums over (rate, CPU) of warm pods, the drift test, and the knee."""
+class Moments:
+    """Forgetting sums over (rate, CPU) of warm pods."""
 
-    generation: int | None = None
-    updated_at_s: float | None = None
-    limit_cores: float | None = None
     weight: float = 0.0
     rate: float = 0.0
     cpu: float = 0.0
     rate_rate: float = 0.0
     rate_cpu: float = 0.0
     cpu_cpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityState:
+    """What was measured since the pods' resources or image last changed, the drift test, and the knee."""
+
+    generation: int | None = None
+    limit_cores: float | None = None
+    moments: Moments = field(default_factory=Moments)
+    updated_at_s: float | None = None
     drift_up: float = 0.0
     drift_down: float = 0.0
     drifts: int = 0
@@ -73,27 +80,37 @@ class CapacityState:
 
 def learn(state: CapacityState, seen: WorkloadSeen, policy: WorkloadPolicy, now_s: float) -> CapacityState:
     """The state after one look. Pods that start, drain or belong to a rollout teach nothing."""
-    if state.generation != seen.spec_generation:
-        state = CapacityState(generation=seen.spec_generation)
     limit_cores = seen.cpu_limit_cores or seen.cpu_request_cores
-    if limit_cores != state.limit_cores:
-        state = replace(state, limit_cores=limit_cores)
+    if state.generation != seen.spec_generation:
+        state = CapacityState(seen.spec_generation, limit_cores)
     pods = [] if seen.rollout_in_progress else [pod for pod in seen.pods if _is_warm(pod, now_s)]
     if not pods:
-        return state
+        return state if limit_cores == state.limit_cores else replace(state, limit_cores=limit_cores)
     points = _alike([(pod.rate_rps, pod.cpu_cores) for pod in pods if pod.rate_rps and pod.cpu_cores])
     elapsed_s = 0.0 if state.updated_at_s is None else max(0.0, now_s - state.updated_at_s)
+    moments, up, down, drifts = state.moments, state.drift_up, state.drift_down, state.drifts
     if points:
-        state = _with_points(_tested_for_drift(state, points), points, elapsed_s)
-    return replace(_with_knee(state, seen, pods, policy, elapsed_s), updated_at_s=now_s)
+        up, down = _drift(state, points)
+        if up >= DRIFT_ALARM or down >= DRIFT_ALARM:
+            # What was learned before counts no more than one observation from now on.
+            moments = _scaled(moments, 1.0 / max(1.0, moments.weight))
+            up, down, drifts = 0.0, 0.0, drifts + 1
+        moments = _with_points(moments, points, 0.5 ** (elapsed_s / HALF_LIFE_S))
+    looks = state.saturated_looks + 1 if seen.saturated else 0
+    knee_rps = state.knee_rps
+    if looks or knee_rps is not None:
+        measured = _from_cpu(moments, limit_cores)
+        ceiling_rps = measured.rps if measured is not None else policy.scaling.capacity_prior_rps
+        knee_rps = _knee(knee_rps, looks, pods, ceiling_rps, elapsed_s)
+    return CapacityState(state.generation, limit_cores, moments, now_s, up, down, drifts, looks, knee_rps)
 
 
 def estimate(state: CapacityState, policy: WorkloadPolicy) -> Capacity | None:
     """Capacity per pod, None while neither a declared prior nor enough measurements with a CPU limit exist."""
     prior_rps = policy.scaling.capacity_prior_rps
-    measured = _from_cpu(state)
-    if measured is not None and prior_rps is not None and state.weight < TRUSTED_WEIGHT:
-        trust = state.weight / TRUSTED_WEIGHT
+    measured = _from_cpu(state.moments, state.limit_cores)
+    if measured is not None and prior_rps is not None and state.moments.weight < TRUSTED_WEIGHT:
+        trust = state.moments.weight / TRUSTED_WEIGHT
         measured = replace(measured, rps=trust * measured.rps + (1.0 - trust) * prior_rps)
     if measured is None and prior_rps is not None:
         measured = Capacity(prior_rps, 0.0, CapacitySource.PRIOR)
@@ -121,93 +138,88 @@ def _alike(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(rate, cpu) for rate, cpu in points if usual / OUTLIER_FACTOR <= cpu / rate <= usual * OUTLIER_FACTOR]
 
 
-def _tested_for_drift(state: CapacityState, points: Sequence[tuple[float, float]]) -> CapacityState:
-    """Forgets all but one observation's weight when CPU per request has changed for good."""
-    line = _line(state)
+def _drift(state: CapacityState, points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The two sums of the drift test after these points."""
+    line = _line(state.moments)
     if line is None:
-        return state
+        return 0.0, 0.0
     idle_cores, cores_per_rps = line
-    ratio = sum(cpu for _, cpu in points) / sum(idle_cores + cores_per_rps * rate for rate, _ in points)
-    surprise = max(-LARGEST_SURPRISE, min(LARGEST_SURPRISE, math.log(ratio)))
-    up = max(0.0, state.drift_up + surprise - DRIFT_SLACK)
-    down = max(0.0, state.drift_down - surprise - DRIFT_SLACK)
-    if up < DRIFT_ALARM and down < DRIFT_ALARM:
-        return replace(state, drift_up=up, drift_down=down)
-    return replace(_decayed(state, 1.0 / max(1.0, state.weight)), drift_up=0.0, drift_down=0.0, drifts=state.drifts + 1)
+    used = expected = 0.0
+    for rate, cpu in points:
+        used += cpu
+        expected += idle_cores + cores_per_rps * rate
+    surprise = max(-LARGEST_SURPRISE, min(LARGEST_SURPRISE, math.log(used / expected)))
+    return max(0.0, state.drift_up + surprise - DRIFT_SLACK), max(0.0, state.drift_down - surprise - DRIFT_SLACK)
 
 
-def _decayed(state: CapacityState, keep: float) -> CapacityState:
-    return replace(
-        state,
-        weight=state.weight * keep,
-        rate=state.rate * keep,
-        cpu=state.cpu * keep,
-        rate_rate=state.rate_rate * keep,
-        rate_cpu=state.rate_cpu * keep,
-        cpu_cpu=state.cpu_cpu * keep,
+def _scaled(old: Moments, keep: float) -> Moments:
+    return Moments(
+        old.weight * keep,
+        old.rate * keep,
+        old.cpu * keep,
+        old.rate_rate * keep,
+        old.rate_cpu * keep,
+        old.cpu_cpu * keep,
     )
 
 
-def _with_points(state: CapacityState, points: Sequence[tuple[float, float]], elapsed_s: float) -> CapacityState:
-    keep = 0.5 ** (elapsed_s / HALF_LIFE_S)
-    return replace(
-        state,
-        weight=state.weight * keep + len(points),
-        rate=state.rate * keep + sum(rate for rate, _ in points),
-        cpu=state.cpu * keep + sum(cpu for _, cpu in points),
-        rate_rate=state.rate_rate * keep + sum(rate * rate for rate, _ in points),
-        rate_cpu=state.rate_cpu * keep + sum(rate * cpu for rate, cpu in points),
-        cpu_cpu=state.cpu_cpu * keep + sum(cpu * cpu for _, cpu in points),
-    )
+def _with_points(old: Moments, points: Sequence[tuple[float, float]], keep: float) -> Moments:
+    weight, rate, cpu = old.weight * keep, old.rate * keep, old.cpu * keep
+    rate_rate, rate_cpu, cpu_cpu = old.rate_rate * keep, old.rate_cpu * keep, old.cpu_cpu * keep
+    for one_rate, one_cpu in points:
+        weight += 1.0
+        rate += one_rate
+        cpu += one_cpu
+        rate_rate += one_rate * one_rate
+        rate_cpu += one_rate * one_cpu
+        cpu_cpu += one_cpu * one_cpu
+    return Moments(weight, rate, cpu, rate_rate, rate_cpu, cpu_cpu)
 
 
-def _line(state: CapacityState) -> tuple[float, float] | None:
+def _line(moments: Moments) -> tuple[float, float] | None:
     """(idle cores, cores per request per second) of one pod; both ≥ 0."""
-    if state.weight < 1.0 or state.rate <= 0.0 or state.cpu <= 0.0:
+    if moments.weight < 1.0 or moments.rate <= 0.0 or moments.cpu <= 0.0:
         return None
-    pulled = state.weight * (1.0 + IDLE_PULL)
-    spread = pulled * state.rate_rate - state.rate * state.rate
-    slope = (pulled * state.rate_cpu - state.rate * state.cpu) / spread if spread > 0.0 else 0.0
-    idle = (state.cpu - slope * state.rate) / pulled
+    pulled = moments.weight * (1.0 + IDLE_PULL)
+    spread = pulled * moments.rate_rate - moments.rate * moments.rate
+    slope = (pulled * moments.rate_cpu - moments.rate * moments.cpu) / spread if spread > 0.0 else 0.0
+    idle = (moments.cpu - slope * moments.rate) / pulled
     if slope <= 0.0 or idle < 0.0:
-        return 0.0, state.rate_cpu / state.rate_rate
+        return 0.0, moments.rate_cpu / moments.rate_rate
     return idle, slope
 
 
-def _from_cpu(state: CapacityState) -> Capacity | None:
-    line = _line(state)
-    if line is None or state.limit_cores is None:
+def _from_cpu(moments: Moments, limit_cores: float | None) -> Capacity | None:
+    line = _line(moments)
+    if line is None or limit_cores is None:
         return None
     idle_cores, cores_per_rps = line
     # An idle share above half the limit is not believed: it would make the capacity of a busy pod vanish.
-    rps = max(state.limit_cores - idle_cores, 0.5 * state.limit_cores) / cores_per_rps
-    squares = state.cpu_cpu - idle_cores * state.cpu - cores_per_rps * state.rate_cpu
-    noise = max(0.0, squares) / state.weight
-    spread = (1.0 + IDLE_PULL) * state.rate_rate / state.weight - (state.rate / state.weight) ** 2
-    error = math.sqrt(noise / (state.weight * spread)) / cores_per_rps if spread > 0.0 else LARGEST_ERROR
-    return Capacity(rps, min(LARGEST_ERROR, error + 0.5 / (1.0 + state.weight)), CapacitySource.CPU)
+    rps = max(limit_cores - idle_cores, 0.5 * limit_cores) / cores_per_rps
+    weight = moments.weight
+    squares = moments.cpu_cpu - idle_cores * moments.cpu - cores_per_rps * moments.rate_cpu
+    spread = (1.0 + IDLE_PULL) * moments.rate_rate / weight - (moments.rate / weight) ** 2
+    error = math.sqrt(max(0.0, squares) / (weight * weight * spread)) / cores_per_rps if spread > 0.0 else 1.0
+    return Capacity(rps, min(LARGEST_ERROR, error + 0.5 / (1.0 + weight)), CapacitySource.CPU)
 
 
-def _with_knee(
-    state: CapacityState, seen: WorkloadSeen, pods: Sequence[PodSeen], policy: WorkloadPolicy, elapsed_s: float
-) -> CapacityState:
-    measured = _from_cpu(state)
-    ceiling_rps = measured.rps if measured is not None else policy.scaling.capacity_prior_rps
+def _knee(
+    knee_rps: float | None, looks: int, pods: Sequence[PodSeen], ceiling_rps: float | None, elapsed_s: float
+) -> float | None:
+    """The knee after a look; `looks` is how many in a row were saturated, `ceiling_rps` the CPU capacity."""
     carried_rps = median((pod.rate_rps or 0.0) * (1.0 - (pod.error_ratio or 0.0)) for pod in pods)
-    if not seen.saturated:
-        return replace(state, saturated_looks=0, knee_rps=_faded(state.knee_rps, carried_rps, ceiling_rps, elapsed_s))
-    looks = state.saturated_looks + 1
-    if looks < KNEE_LOOKS or (ceiling_rps is not None and carried_rps > KNEE_BELOW * ceiling_rps):
-        return replace(state, saturated_looks=looks)
+    if looks == 0:
+        return None if knee_rps is None else _faded(knee_rps, carried_rps, ceiling_rps, elapsed_s)
+    if looks < KNEE_LOOKS or carried_rps <= 0.0 or (ceiling_rps is not None and carried_rps > KNEE_BELOW * ceiling_rps):
+        return knee_rps
     found_rps = carried_rps if ceiling_rps is None else max(carried_rps, KNEE_LEAST * ceiling_rps)
-    knee_rps = found_rps if state.knee_rps is None else 0.7 * state.knee_rps + 0.3 * found_rps
-    return replace(state, saturated_looks=looks, knee_rps=knee_rps if knee_rps > 0.0 else None)
+    return found_rps if knee_rps is None else 0.7 * knee_rps + 0.3 * found_rps
 
 
-def _faded(knee_rps: float | None, carried_rps: float, ceiling_rps: float | None, elapsed_s: float) -> float | None:
+def _faded(knee_rps: float, carried_rps: float, ceiling_rps: float | None, elapsed_s: float) -> float | None:
     """The knee after a look without saturation: at least what was carried, drawn back to the CPU capacity by time."""
-    if knee_rps is None or ceiling_rps is None:
-        return knee_rps if knee_rps is None else max(knee_rps, carried_rps)
+    if ceiling_rps is None:
+        return max(knee_rps, carried_rps)
     faded = ceiling_rps - (ceiling_rps - knee_rps) * 0.5 ** (elapsed_s / KNEE_HALF_LIFE_S)
     faded = max(faded, carried_rps)
     return faded if faded < 0.97 * ceiling_rps else None

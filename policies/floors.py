@@ -27,7 +27,6 @@ class FloorState:
     contested_until_s: float | None = None
     descent: float = 0.0  # pods that the pace allows by now, not yet taken
     paced_at_s: float | None = None  # last look of a descent under way
-    looked_at_s: float | None = None
     extra_pod_hours: float = 0.0  # added by floors today
     day: int = 0
 
@@ -46,18 +45,13 @@ def standing(seen: WorkloadSeen) -> int:
     return seen.replicas if seen.hpa_min is None else seen.hpa_min
 
 
-def looked(state: FloorState, seen: WorkloadSeen, now_s: float) -> FloorState:
+def looked(state: FloorState, seen: WorkloadSeen, elapsed_s: float, now_s: float) -> FloorState:
     """The state after one look: expiries, other people's changes and pod-hours accounted for."""
-    elapsed_s = 0.0 if state.looked_at_s is None else min(LONGEST_GAP_S, max(0.0, now_s - state.looked_at_s))
-    day = int(now_s // DAY_S)
-    spent = state.extra_pod_hours if day == state.day else 0.0
     found = standing(seen)
-    if state.written is not None and state.original is not None and seen.replicas <= state.written:
-        spent += max(0, state.written - state.original) * elapsed_s / 3600.0
-    state = replace(state, looked_at_s=now_s, day=day, extra_pod_hours=spent)
     if state.written is None:
         back = found == state.original or now_s - state.expires_at_s > LONGEST_REVERT_S
         return replace(state, original=None) if state.original is not None and back else state
+    state = _accounted(state, seen, elapsed_s, now_s)
     if now_s >= state.expires_at_s:
         return replace(state, written=None, original=None if found == state.original else state.original)
     if found != state.written and now_s - state.written_at_s >= SETTLE_S:
@@ -100,6 +94,17 @@ def must_write(state: FloorState, value: int, limits: Bounds, seen: WorkloadSeen
     if value != state.written:
         return True
     return value != limits.base and state.expires_at_s - now_s <= 0.5 * ttl_s
+
+
+def _accounted(state: FloorState, seen: WorkloadSeen, elapsed_s: float, now_s: float) -> FloorState:
+    """Pod-hours that the floor added today. Where the HPA wants more than the floor, the floor adds nothing."""
+    day = int(now_s // DAY_S)
+    spent = state.extra_pod_hours if day == state.day else 0.0
+    if state.written is not None and state.original is not None and seen.replicas <= state.written:
+        spent += max(0, state.written - state.original) * min(LONGEST_GAP_S, elapsed_s) / 3600.0
+    if spent == state.extra_pod_hours and day == state.day:
+        return state
+    return replace(state, extra_pod_hours=spent, day=day)
 
 
 def _taken_over(state: FloorState, found: int, now_s: float) -> FloorState:

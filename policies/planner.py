@@ -65,10 +65,8 @@ def decide(
     trusted, doubted = calibration_gate.judge(plan.proposals, seen, demand, signals)
     accepted, braked, brakes = guardrails.judge(trusted, seen, policies, plan.memory.guardrails, now_s)
     memory = replace(plan.memory, guardrails=brakes)
-    model = None if demand is None else demand.model
-    decisions = _decisions(
-        tuple(policies.workloads), accepted, (*doubted, *braked), plan.reasons, policies, now_s, model=model
-    )
+    names, model = tuple(policies.workloads), None if demand is None else demand.model
+    decisions = _decisions(names, accepted, (*doubted, *braked), plan.reasons, policies, now_s, model=model)
     return decisions, _with_floors(memory, decisions, seen.workloads, now_s)
 
 
@@ -229,7 +227,7 @@ def _decisions(
         mode = policies.workloads[name].mode
         proposals = chosen.get(name, ())
         actions, withheld = _by_mode([proposal.action for proposal in proposals], mode, policies)
-        reasons = _reasons(proposals, [part[name] for part in said if name in part])
+        reasons = _reasons(proposals, said, name)
         if withheld:
             reasons = (*reasons, Reason(ReasonCode.MODE, {"mode": mode.value}))
         decisions.append(
@@ -266,9 +264,14 @@ def _enforced(action: Action, policies: PolicySet) -> Action:
     return replace(action, workloads=tuple(name for name in names if policies.workloads[name].mode is Mode.ENFORCE))
 
 
-def _reasons(proposals: Sequence[Proposal], said: Sequence[tuple[Reason, ...]]) -> tuple[Reason, ...]:
+def _reasons(proposals: Sequence[Proposal], said: Sequence[Reasons], name: str) -> tuple[Reason, ...]:
+    """What the proposals and the parts of the core say about a workload, each thing once."""
+    groups = [proposal.reasons for proposal in proposals]
+    groups += [part[name] for part in said if part.get(name)]
+    if len(groups) == 1:
+        return groups[0]
     reasons: list[Reason] = []
-    for group in (*(proposal.reasons for proposal in proposals), *said):
+    for group in groups:
         for reason in group:
             if reason not in reasons:
                 reasons.append(reason)

@@ -72,49 +72,34 @@ def propose(
     A workload without measurements, capacity or forecast is held: nothing is renewed, so its floor ends by expiry.
     """
     by_name = {workload.name: workload for workload in seen.workloads}
-    rows = (
-        {}
-        if demand is None
-        else {name: row for row, name in enumerate(demand.series) if name not in demand.unavailable}
-    )
+    rows = _rows(demand)
     reasons: dict[str, tuple[Reason, ...]] = {}
     after: dict[str, ScalingState] = {}
     subjects: list[_Subject] = []
     for workload in seen.workloads:
-        policy = policies.workloads.get(workload.name)
+        name = workload.name
+        policy = policies.workloads.get(name)
         if policy is None or not policy.stateless:
             continue
         entry = by_name.get(policy.entry) if policy.entry is not None else None
-        before = states.get(workload.name, ScalingState())
+        before = states.get(name, ScalingState())
         state = _looked(before, workload, entry, now_s)
-        after[workload.name] = state
-        known = capacity.get(workload.name)
+        known, source = capacity.get(name), _source(workload, policy, entry, state, rows)
         held = _hold(workload, state.floor, known, now_s)
-        source = _source(workload, policy, entry, state, rows)
-        if held is None and source is None:
-            held = Reason(ReasonCode.NO_FORECAST, _why(demand, workload.name))
-        if held is not None or source is None or known is None:
-            ended = before.floor.written is not None and state.floor.written is None and held is not None
-            expired = (Reason(ReasonCode.FLOOR_EXPIRED, {"floor": float(before.floor.written or 0)}),) if ended else ()
-            reasons[workload.name] = (*((held,) if held is not None else ()), *expired)
+        if held is None and known is not None and source is not None:
+            lead = lead_s.get(name, policy.scaling.lead_time_prior_s)
+            missing = _missing(workload, leaving.get(name, 0), lead, now_s)
+            subjects.append(_subject(workload, policy, state, known, lead, source, missing))
             continue
-        row, factor, current_rps = source
-        lead = lead_s.get(workload.name, policy.scaling.lead_time_prior_s)
-        recent_rps = current_rps if before.last_rps is None else 0.5 * (before.last_rps + current_rps)
-        subjects.append(
-            _Subject(
-                workload, policy, replace(state, last_rps=current_rps), known, lead, row, factor, current_rps,
-                recent_rps, _missing(workload, leaving.get(workload.name, 0), lead, now_s),
-            )
-        )  # fmt: skip
+        reasons[name] = (held or Reason(ReasonCode.NO_FORECAST, _why(demand, name)), *_expiry(before, state))
+        after[name] = state
     if not subjects or demand is None:
         return (), reasons, after
     needs = pods_needed(demand, _ask(demand, subjects, now_s))
     proposals: list[Proposal] = []
     for index, subject in enumerate(subjects):
         proposal, said, state = _floor(subject, needs, index, now_s)
-        name = subject.seen.name
-        reasons[name], after[name] = said, state
+        reasons[subject.seen.name], after[subject.seen.name] = said, state
         if proposal is not None:
             proposals.append(proposal)
     return tuple(proposals), reasons, after
@@ -127,15 +112,43 @@ def recorded(state: ScalingState, action: SetFloor | SetScale, seen: WorkloadSee
     return replace(state, floor=floors.recorded(state.floor, value, action.expires_at_s, found, now_s))
 
 
+def _rows(demand: Forecast | None) -> dict[str, int]:
+    if demand is None:
+        return {}
+    return {name: row for row, name in enumerate(demand.series) if name not in demand.unavailable}
+
+
+def _subject(
+    seen: WorkloadSeen,
+    policy: WorkloadPolicy,
+    state: ScalingState,
+    capacity: Capacity,
+    lead_s: float,
+    source: tuple[int, float, float],
+    missing: int,
+) -> _Subject:
+    row, factor, current_rps = source
+    recent_rps = current_rps if state.last_rps is None else 0.5 * (state.last_rps + current_rps)
+    state = ScalingState(state.floor, state.own, state.entry, current_rps, state.looked_at_s)
+    return _Subject(seen, policy, state, capacity, lead_s, row, factor, current_rps, recent_rps, missing)
+
+
+def _expiry(before: ScalingState, after: ScalingState) -> tuple[Reason, ...]:
+    """Says that a floor ended because nothing renewed it."""
+    if before.floor.written is None or after.floor.written is not None or after.floor.foreign_at_s:
+        return ()
+    return (Reason(ReasonCode.FLOOR_EXPIRED, {"floor": float(before.floor.written)}),)
+
+
 def _looked(state: ScalingState, seen: WorkloadSeen, entry: WorkloadSeen | None, now_s: float) -> ScalingState:
+    elapsed_s = 0.0 if state.looked_at_s is None else max(0.0, now_s - state.looked_at_s)
     own, through = state.own, state.entry
     if entry is not None and seen.offered_rps is not None and entry.offered_rps is not None:
         measurable = not seen.saturated and not entry.saturated and entry.offered_rps >= LEAST_VISITS_RPS
         if measurable:
-            elapsed_s = 0.0 if state.looked_at_s is None else max(0.0, now_s - state.looked_at_s)
             keep = 0.5 ** (elapsed_s / VISITS_HALF_LIFE_S)
             own, through = own * keep + seen.offered_rps, through * keep + entry.offered_rps
-    return ScalingState(floors.looked(state.floor, seen, now_s), own, through, state.last_rps, now_s)
+    return ScalingState(floors.looked(state.floor, seen, elapsed_s, now_s), own, through, state.last_rps, now_s)
 
 
 def _hold(seen: WorkloadSeen, floor: FloorState, capacity: Capacity | None, now_s: float) -> Reason | None:
@@ -220,7 +233,7 @@ def _floor(
         need = min(current, max(need, spare))
     want, limited = _limited(need, current, subject, limits)
     value, floor = floors.paced(floor, current, want, scaling, now_s)
-    state = replace(subject.state, floor=floor)
+    state = subject.state if floor is subject.state.floor else replace(subject.state, floor=floor)
     facts = _facts(subject, needs, index, current, value)
     reasons = (_main_reason(subject, current, value, limits, facts, now_s), *limited)
     if not floors.must_write(floor, value, limits, seen, scaling.floor_ttl_s, now_s):
