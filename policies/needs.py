@@ -85,9 +85,9 @@ def cheapest_pods(peak_pods: Floats, violation_cost: Floats, cvar_level: Floats)
     widest = int(tail.max(initial=1))
     worst = -np.sort(-np.partition(peak_pods, samples - widest, axis=1)[:, samples - widest :], axis=1)
     counted = np.arange(widest) < tail[:, None]
-    # One more pod saves cost / tail for each worst future still short: worth it while more than tail / cost are short.
+    # One more pod saves cost / tail for each worst future still short: worth it while at least tail / cost are short.
     priced = np.where(violation_cost > 0.0, violation_cost, 1e-12)
-    spared = np.floor(tail / priced + 1e-9)
+    spared = np.ceil(tail / priced - 1e-9) - 1.0
     best = np.take_along_axis(worst, np.minimum(spared, widest - 1).astype(np.int64)[:, None], axis=1)[:, 0]
     best = np.where(spared >= tail, 0.0, best)
 
