@@ -268,6 +268,11 @@ def parse_scenario(text: str, source: str) -> Scenario:
         raise ScenarioInvalid(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
         raise ScenarioInvalid(f"{source}: a scenario is a mapping with name, duration_s, topology, load, …")
+    return scenario_of(raw, source)
+
+
+def scenario_of(raw: Any, source: str) -> Scenario:
+    """The scenario in a mapping, as YAML would have given it; `source` is how messages name it."""
     try:
         return Scenario.model_validate(raw)
     except ValidationError as error:
