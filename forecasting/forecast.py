@@ -66,6 +66,7 @@ class ForecastRequest:
     `values` is `(series, points)`, oldest first, NaN where nothing is known; column `-1` was measured at `last_at_s`.
     `same_time_yesterday` and `same_time_last_week` are `(series, horizon_steps)`: what was measured one day (week)
     before each step of the horizon, NaN where unknown. Limits are hard: `(series,)`, infinite where there is none.
+    `censored` `(series, points)` marks values that are no outcomes: saturated demand, windows of a failure acted on.
     """
 
     series: tuple[str, ...]
@@ -80,6 +81,7 @@ class ForecastRequest:
     same_time_yesterday: Floats | None = None
     same_time_last_week: Floats | None = None
     samples: int = 100
+    censored: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,199 @@
+"""The forecaster that always answers: simple baselines, weighted by how well they did lately, with measured errors.
+
+Each tick: score the newest point, mix the baselines, spread the mixture by quantiles of its own past errors, correct
+them by what calibration learned, and impose the ranks of the past on samples. Every few minutes the expensive part,
+seasons and rolling origins over the whole history, is done again; its results are kept in the state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from forecasting.baselines import SAME_TIME
+from forecasting.calibration import corrected, issued, observed
+from forecasting.events import with_events, without_events
+from forecasting.fallback_state import (
+    FallbackState,
+    blank,
+    dump,
+    leads_of,
+    load,
+    merged,
+    rounded,
+    rows_for,
+    tracked_places,
+)
+from forecasting.forecast import LEVELS, Floats, Forecast, ForecastRequest, NoForecastReason
+from forecasting.history import History, Ints, clean
+from forecasting.mixture import believed_past, centre, clamped, hard_limits, naive_quantiles, same_time_of, spread
+from forecasting.paths import joint_paths
+from forecasting.quantiles import monotone
+from forecasting.rolling import backtest, half_lives, newest_errors
+from forecasting.seasons import season_steps
+
+A = TypeVar("A", bound=np.ndarray[Any, Any])
+
+MODEL = "fallback"
+#: Rows that are refreshed together; large fleets refresh in turns, so that no tick carries all of it.
+REFRESH_GROUP = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackForecaster:
+    """Answers for every series with enough history; implements `Forecaster`. Never raises for bad series.
+
+    `refresh_s`: seasons and residuals are measured again after this long. `calibrate_s`: a forecast is put aside for
+    calibration this often.
+    """
+
+    refresh_s: float = 300.0
+    calibrate_s: float = 60.0
+
+    def forecast(
+        self, request: ForecastRequest, state: FallbackState | None, now_s: float, rng: np.random.Generator
+    ) -> tuple[Forecast, FallbackState]:
+        history = clean(request, now_s)
+        view = without_events(request, history.rows, history.values, history.known)
+        history = replace(history, values=view.values)
+        names = tuple(request.series[row] for row in history.rows)
+        state = _fitting(state, request)
+        rows = rows_for(state, names)
+        rows = self._learned(rows, history, request)
+        rows = self._refreshed(rows, history, request, now_s)
+
+        quantiles = spread(centre(rows, history, request), rows, history)
+        quantiles = clamped(monotone(corrected(quantiles, rows.calibration)), history, request)
+        past, level, slope = believed_past(rows, history)
+        paths = joint_paths(quantiles, past, history.known, level, slope, request.samples, rng)
+        if request.last_at_s >= rows.issued_at_s + self.calibrate_s and names:
+            naive = naive_quantiles(rows, history)
+            calibration = issued(rows.calibration, quantiles, naive, request.last_at_s, request.step_s)
+            rows = replace(rows, calibration=calibration, issued_at_s=request.last_at_s)
+        if view.scenarios:
+            quantiles, paths = with_events(quantiles, paths, view.scenarios, rng)
+            lower, upper = (limits[:, None, None] for limits in hard_limits(history.rows, request))
+            quantiles, paths = np.clip(quantiles, lower, upper), np.clip(paths, lower, upper)
+        return _assembled(request, history, rows, quantiles, paths, now_s), merged(rows, state, request.series)
+
+    def dump(self, state: FallbackState | None) -> Any:
+        return None if state is None else dump(state)
+
+    def load(self, dumped: Any) -> FallbackState | None:
+        return None if dumped is None else load(dumped)
+
+    def _learned(self, state: FallbackState, history: History, request: ForecastRequest) -> FallbackState:
+        """The state after the newest point has been compared with what every baseline said of it before."""
+        elapsed = round(min((request.last_at_s - state.last_at_s) / state.step_s, 1e6))
+        if elapsed < 1 or not state.names:
+            return state
+        leads = leads_of(state.horizon_steps)
+        same_time = _moved_on(state, elapsed)
+        errors = newest_errors(history.values, state.season, same_time, leads)
+        errors[~history.judged[:, -1]] = np.nan
+        slow_lives, quick_lives = half_lives(leads)
+        return replace(
+            state,
+            slow=_decayed(state.slow, errors, slow_lives, elapsed),
+            quick=_decayed(state.quick, errors, quick_lives, elapsed),
+            same_time=same_time,
+            calibration=observed(state.calibration, history.values, history.judged, request.last_at_s, request.step_s),
+        )
+
+    def _refreshed(
+        self, state: FallbackState, history: History, request: ForecastRequest, now_s: float
+    ) -> FallbackState:
+        """The state with seasons and residuals measured again for the rows whose turn it is."""
+        due = np.flatnonzero(~(now_s - state.refreshed_at_s < self.refresh_s))
+        if due.size:
+            leads = leads_of(state.horizon_steps)
+            values, known, judged = history.values[due], history.known[due], history.judged[due]
+            season = season_steps(values, known)
+            measured = backtest(values, judged, season, leads, tracked_places(leads))
+            slow, quick = measured.slow, measured.quick
+            slow[:, :, SAME_TIME] = state.slow[due][:, :, SAME_TIME]
+            quick[:, :, SAME_TIME] = state.quick[due][:, :, SAME_TIME]
+            first = ~np.isfinite(state.refreshed_at_s[due])
+            groups = max(1, -(-due.size // REFRESH_GROUP))
+            early = np.where(first, (np.arange(due.size) // REFRESH_GROUP) / groups * self.refresh_s, 0.0)
+            state = replace(
+                state,
+                refreshed_at_s=_replaced(state.refreshed_at_s, due, now_s - early),
+                season=_replaced(state.season, due, season),
+                slow=_replaced(state.slow, due, rounded(slow)),
+                quick=_replaced(state.quick, due, rounded(quick)),
+                residuals=_replaced(state.residuals, due, rounded(measured.residuals)),
+                naive_residuals=_replaced(state.naive_residuals, due, rounded(measured.naive_residuals)),
+            )
+        given = same_time_of(request, history.rows)
+        return replace(state, last_at_s=request.last_at_s, next_same_time=rounded(given[:, :, 0]))
+
+
+def _fitting(state: FallbackState | None, request: ForecastRequest) -> FallbackState:
+    """The state, or a blank one where it was made for another step or horizon."""
+    if state is None or state.step_s != request.step_s or state.horizon_steps != request.horizon_steps:
+        return blank(request.step_s, request.horizon_steps)
+    return state
+
+
+def _moved_on(state: FallbackState, elapsed: int) -> Floats:
+    """What is remembered of yesterday and last week, moved on by `elapsed` steps; skipped ones are unknown."""
+    past = state.same_time.shape[2]
+    if elapsed >= past:
+        return np.full_like(state.same_time, np.nan)
+    moved = np.full_like(state.same_time, np.nan)
+    moved[:, :, : past - elapsed] = state.same_time[:, :, elapsed:]
+    if elapsed == 1:
+        moved[:, :, -1] = state.next_same_time
+    return moved
+
+
+def _decayed(losses: Floats, errors: Floats, half_lives_steps: Floats, elapsed: int) -> Floats:
+    keep = (0.5 ** (elapsed / half_lives_steps))[:, None]
+    updated = np.where(np.isnan(losses), errors, losses * keep + errors * (1.0 - keep))
+    return rounded(np.where(np.isnan(errors), losses, updated))
+
+
+def _replaced(values: A, rows: Ints, new: A) -> A:
+    if rows.size == values.shape[0]:
+        return new
+    values = values.copy()
+    values[rows] = new
+    return values
+
+
+def _assembled(
+    request: ForecastRequest, history: History, state: FallbackState, quantiles: Floats, paths: Floats, now_s: float
+) -> Forecast:
+    """The forecast over all series of the request; rows without one are NaN and named."""
+    coverage, skill = state.calibration.coverage(), state.calibration.skill()
+    broken = ~(np.isfinite(quantiles).all(axis=(1, 2)) & np.isfinite(paths).all(axis=(1, 2)))
+    unavailable = dict(history.unavailable)
+    for place in np.flatnonzero(broken):
+        unavailable[state.names[place]] = NoForecastReason.MODEL_FAILED
+        quantiles[place], paths[place] = np.nan, np.nan
+    if history.rows.size < len(request.series):
+        quantiles, paths, coverage, skill = (
+            _scattered(values, history.rows, len(request.series)) for values in (quantiles, paths, coverage, skill)
+        )
+    return Forecast(
+        series=request.series,
+        levels=LEVELS,
+        quantiles=quantiles,
+        paths=paths,
+        issued_at_s=now_s,
+        last_at_s=request.last_at_s,
+        step_s=request.step_s,
+        model=MODEL,
+        coverage=coverage,
+        skill=skill,
+        unavailable=unavailable,
+    )
+
+
+def _scattered(values: Floats, rows: Ints, count: int) -> Floats:
+    full = np.full((count, *values.shape[1:]), np.nan)
+    full[rows] = values
+    return full

@@ -1,0 +1,172 @@
+"""The mixture of baselines at the newest point, its spread, and the past that its samples are ranked by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecasting.baselines import (
+    ANCHOR,
+    FILTERS,
+    SAME_TIME,
+    SEASONAL_NAIVE,
+    SEASONAL_SHIFTED,
+    anchor_level,
+    filtered_at,
+    growth,
+    one_filter,
+    seasonal,
+)
+from forecasting.fallback_state import FallbackState, leads_of
+from forecasting.forecast import Floats, ForecastRequest, SeriesKind
+from forecasting.history import Bools, History, Ints
+from forecasting.quantiles import lead_interpolation
+from forecasting.rolling import mixture_weights, volatility
+
+#: A same-time baseline that was never scored starts this much worse than the best one.
+UNSCORED_HANDICAP = 1.05
+#: Forecasts stay within the range of the history, widened by this many times its width …
+RANGE_SHARE = 1.0
+#: … and by this many times what the steepest trend would add.
+TREND_SHARE = 1.5
+
+
+def same_time_of(request: ForecastRequest, rows: Ints) -> Floats:
+    """What was measured a day and a week before each step of the horizon, `(rows, 2, steps)`, NaN where not given."""
+    given = np.full((rows.size, 2, request.horizon_steps), np.nan)
+    for place, values in enumerate((request.same_time_yesterday, request.same_time_last_week)):
+        if values is not None:
+            given[:, place] = np.asarray(values, dtype=np.float64)[rows]
+    given[np.abs(given) > 1e30] = np.nan
+    return given
+
+
+def centre(state: FallbackState, history: History, request: ForecastRequest) -> Floats:
+    """The mixture's point forecasts, `(rows, steps)`."""
+    steps = request.horizon_steps
+    values = history.values
+    levels, slopes = (both[:, :, 0] for both in filtered_at(values, (0,)))
+    same_time = same_time_of(request, history.rows)
+    weights = _weights_at_steps(state, same_time, steps)
+
+    filters = weights[:, :, : len(FILTERS)]
+    every_lead = growth(tuple(range(1, steps + 1)))
+    mixed: Floats = np.matmul(filters, levels.T[:, :, None])[:, :, 0]
+    mixed += (filters * every_lead.T * slopes.T[:, None]).sum(axis=2)
+    rows = np.flatnonzero(state.season)
+    if rows.size:
+        naive, shifted = seasonal_now(values[rows], state.season[rows], np.arange(1, steps + 1))
+        mixed[rows] += weights[rows, :, SEASONAL_NAIVE] * naive + weights[rows, :, SEASONAL_SHIFTED] * shifted
+    if np.isfinite(same_time).any():
+        anchored = levels[ANCHOR][:, None, None] + same_time - _same_time_now(state, same_time)[:, :, None]
+        shares = weights[:, :, SAME_TIME].swapaxes(1, 2)
+        mixed += np.where(shares > 0.0, shares * anchored, 0.0).sum(axis=1)
+    return mixed
+
+
+def seasonal_now(values: Floats, season: Ints, leads: Ints) -> tuple[Floats, Floats]:
+    """Both seasonal forecasts from the newest point, each `(rows, leads)`."""
+    origins = np.full_like(leads, values.shape[1] - 1)
+    return seasonal(values, anchor_level(values), season, origins, leads)
+
+
+def spread(points: Floats, state: FallbackState, history: History) -> Floats:
+    """Quantiles around the point forecasts, `(rows, steps, levels)`, by past errors in units of recent movement.
+
+    Where the newest points are unknown, the forecast starts from an older one: step i has the spread of a later step.
+    """
+    deviations = lead_interpolation(leads_of(state.horizon_steps), points.shape[1]) @ state.residuals
+    for row in np.flatnonzero(history.gap_steps):
+        later = np.minimum(np.arange(points.shape[1]) + history.gap_steps[row], points.shape[1] - 1)
+        deviations[row] = deviations[row, later]
+    moves = volatility(history.values)[:, -1]
+    deviations *= np.where(moves > 0.0, moves, 1.0)[:, None, None]
+    deviations += points[:, :, None]
+    return np.asarray(deviations)
+
+
+def naive_quantiles(state: FallbackState, history: History) -> Floats:
+    """Seasonal naive's quantiles at the tracked leads, `(rows, leads, levels)`; without season the last value's."""
+    leads = np.asarray(state.calibration.leads)
+    points = np.repeat(history.values[:, -1:], leads.size, axis=1)
+    rows = np.flatnonzero(state.season)
+    if rows.size:
+        points[rows] = seasonal_now(history.values[rows], state.season[rows], leads)[0]
+    return points[:, :, None] + state.naive_residuals
+
+
+def clamped(quantiles: Floats, history: History, request: ForecastRequest) -> Floats:
+    """Quantiles within what the history makes believable, and within the hard limits."""
+    seen = history.known
+    low = np.where(seen, history.values, np.inf).min(axis=1)
+    high = np.where(seen, history.values, -np.inf).max(axis=1)
+    _, slopes = filtered_at(history.values, (0,))
+    reach = np.arange(1, quantiles.shape[1] + 1) * TREND_SHARE
+    span = RANGE_SHARE * (high - low)
+    top = (high + span)[:, None] + np.maximum(slopes[:, :, 0].max(axis=0), 0.0)[:, None] * reach
+    bottom = (low - span)[:, None] + np.minimum(slopes[:, :, 0].min(axis=0), 0.0)[:, None] * reach
+    lower, upper = hard_limits(history.rows, request)
+    top = np.clip(top, lower[:, None], upper[:, None])
+    bottom = np.clip(bottom, lower[:, None], upper[:, None])
+    return np.clip(quantiles, bottom[:, :, None], top[:, :, None])
+
+
+def hard_limits(rows: Ints, request: ForecastRequest) -> tuple[Floats, Floats]:
+    """Lower and upper limit of each row, `(rows,)`; demand and the rates of counters are never negative."""
+    kinds = request.kinds or (SeriesKind.GAUGE,) * len(request.series)
+    natural = np.asarray([-np.inf if kinds[row] is SeriesKind.GAUGE else 0.0 for row in rows])
+    lower, upper = natural, np.full(rows.size, np.inf)
+    if request.lower_limit is not None:
+        lower = np.fmax(natural, np.asarray(request.lower_limit, dtype=np.float64)[rows])
+    if request.upper_limit is not None:
+        upper = np.fmin(upper, np.asarray(request.upper_limit, dtype=np.float64)[rows])
+    return lower, np.maximum(lower, upper)
+
+
+def believed_past(state: FallbackState, history: History) -> tuple[Floats, Floats, Floats]:
+    """Each row's values, and the level and slope per step that its leading filter saw at every past point.
+
+    All `(rows, points)`. One filter stands for the mixture: only the order of departures from it is used. Seasonal
+    rows are first differenced over their season, else every sample would repeat a cycle out of phase.
+    """
+    values = _deseasonalised(history.values, state.season)
+    leading = np.argmax(mixture_weights(state.slow, state.quick)[:, :, : len(FILTERS)].mean(axis=1), axis=1)
+    level, slope = np.empty_like(values), np.zeros_like(values)
+    for row in np.unique(leading):
+        chosen = np.flatnonzero(leading == row)
+        level[chosen], slope[chosen] = one_filter(values[chosen], FILTERS[row])
+    return values, level, slope
+
+
+def _deseasonalised(values: Floats, season: Ints) -> Floats:
+    rows = np.flatnonzero(season)
+    if rows.size == 0:
+        return values
+    place = np.arange(values.shape[1])
+    steps = season[rows, None]
+    other = np.where(place >= steps, place - steps, place + steps)
+    sign = np.where(place >= steps, 1.0, -1.0)
+    differenced = values.copy()
+    differenced[rows] = values[rows] - np.take_along_axis(values[rows], other, axis=1)
+    differenced[rows] *= sign
+    return differenced
+
+
+def _weights_at_steps(state: FallbackState, same_time: Floats, steps: int) -> Floats:
+    slow, quick = state.slow.copy(), state.quick.copy()
+    given: Bools = np.asarray(np.isfinite(same_time).all(axis=2))
+    if given.any():
+        for losses in (slow, quick):
+            with_nan = np.where(np.isnan(losses), np.inf, losses)
+            best = with_nan.min(axis=2, keepdims=True)
+            unscored = np.isnan(losses[:, :, SAME_TIME]) & np.isfinite(best)
+            losses[:, :, SAME_TIME] = np.where(unscored, UNSCORED_HANDICAP * best, losses[:, :, SAME_TIME])
+    for losses in (slow, quick):
+        losses[:, :, SAME_TIME] = np.where(given[:, None], losses[:, :, SAME_TIME], np.nan)
+    weights = mixture_weights(slow, quick)
+    return np.asarray(lead_interpolation(leads_of(state.horizon_steps), steps) @ weights)
+
+
+def _same_time_now(state: FallbackState, same_time: Floats) -> Floats:
+    """Yesterday's (last week's) value at the newest point, `(rows, 2)`; before it was seen, that of one step later."""
+    remembered = state.same_time[:, :, -1]
+    return np.where(np.isnan(remembered), same_time[:, :, 0], remembered)

@@ -1,0 +1,116 @@
+"""Joint futures from marginal quantiles: ranks of past trajectories imposed on the quantiles of each step.
+
+Schaake shuffle. The template of sample k is what followed one past moment, the same moment for every series, so that
+dependence over time and between services is carried over as it was. What is ranked is the departure from the level
+and trend at that moment, never the level itself: on a growing series later segments would outrank earlier ones at
+every step, which says nothing but "it grew".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecasting.forecast import Floats
+from forecasting.history import Bools, Ints
+from forecasting.quantiles import sampling_weights
+
+#: Fewer distinct past moments than this tell no dependence; then ranks come from an AR(1) process.
+FEWEST_SEGMENTS = 24
+#: Lag-1 correlation of the AR(1) ranks: a random walk's neighbours at medium leads, so peaks are not over-dispersed.
+AR_CORRELATION = 0.95
+_BLOCK = 32
+
+
+def segment_origins(known: Bools, steps: int, samples: int, rng: np.random.Generator) -> Ints:
+    """The past moments whose aftermath serves as template, `(samples,)`; empty where history holds too few.
+
+    One at random from each of `samples` equal stretches of the history; moments followed by an hour of gaps are
+    left out. With fewer moments than samples some serve more than once.
+    """
+    points = known.shape[1]
+    first = int(np.argmax(known.any(axis=0)))
+    candidates = np.arange(first, points - steps)
+    if candidates.size < FEWEST_SEGMENTS:
+        return np.zeros(0, dtype=np.intp)
+    if not known.all():
+        running = np.concatenate([[0.0], np.cumsum(known.mean(axis=0))])
+        share = (running[candidates + steps + 1] - running[candidates + 1]) / steps
+        whole = candidates[share >= 0.8 * share.max()]
+        candidates = whole if whole.size >= FEWEST_SEGMENTS else candidates
+    place = (np.arange(samples) + rng.random(samples)) / samples * candidates.size
+    return candidates[np.minimum(place.astype(np.intp), candidates.size - 1)]
+
+
+def joint_paths(
+    quantiles: Floats,
+    values: Floats,
+    known: Bools,
+    level: Floats,
+    slope: Floats,
+    samples: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Samples whose values at each step are the quantiles' and whose order is the past's, `(rows, samples, steps)`.
+
+    `level` and `slope` `(rows, points)` describe what a model believed at each past moment; `slope` is per step.
+    Rows with a history shorter than the horizon get AR(1) ranks, shared by all such rows, so that their peaks
+    coincide: the cautious reading of an unknown dependence.
+    """
+    rows, steps, _ = quantiles.shape
+    origins = segment_origins(known, steps, samples, rng)
+    jitter = rng.random((steps, samples))
+    fallback_order = np.argsort(_ar_ranks(steps, samples, rng), axis=-1)
+    measured = known.shape[1] - np.argmax(known, axis=1) >= steps + FEWEST_SEGMENTS
+    paths = np.empty((rows, steps, samples))
+    weights = sampling_weights(samples)
+    ahead = np.arange(1, steps + 1)
+    for start in range(0, rows, _BLOCK):
+        block = slice(start, min(start + _BLOCK, rows))
+        drawn = quantiles[block] @ weights
+        if origins.size:
+            template = np.take(values[block], origins + ahead[:, None], axis=1)
+            template -= level[block][:, None, origins]
+            template -= slope[block][:, None, origins] * ahead[:, None]
+            order = _order(template, jitter)
+            order[~measured[block]] = fallback_order
+        else:
+            order = np.broadcast_to(fallback_order, drawn.shape)
+        _scatter(paths[block], order, drawn)
+    return paths.swapaxes(1, 2)
+
+
+def _order(template: Floats, jitter: Floats) -> Ints:
+    """Argsort of the last axis. Equal values (counts, zeros) are put in random order, else they would move together.
+
+    A float32 sort with the sample's index in the lowest mantissa bits: several times faster than argsort, and ranks
+    need no more than the remaining bits.
+    """
+    samples = template.shape[-1]
+    bits = max(1, int(samples - 1).bit_length())
+    typical = np.abs(template).mean(axis=(1, 2), keepdims=True)
+    template *= 1.0 / np.maximum(typical, 1e-300)
+    template += jitter * 3e-4
+    if bits > 10:
+        return np.argsort(template, axis=-1)
+    packed = template.astype(np.float32).view(np.uint32)
+    packed &= np.uint32(0xFFFFFFFF << bits & 0xFFFFFFFF)
+    packed |= np.arange(samples, dtype=np.uint32)
+    packed.view(np.float32).sort(axis=-1)
+    packed &= np.uint32((1 << bits) - 1)
+    return packed.astype(np.intp)
+
+
+def _scatter(paths: Floats, order: Ints, drawn: Floats) -> None:
+    rows, steps, samples = drawn.shape
+    flat = order + (np.arange(rows * steps) * samples).reshape(rows, steps, 1)
+    paths.reshape(-1)[flat.reshape(-1)] = drawn.reshape(-1)
+
+
+def _ar_ranks(steps: int, samples: int, rng: np.random.Generator) -> Floats:
+    noise = rng.standard_normal((steps, samples))
+    state = noise[0]
+    rows = [state]
+    for step in range(1, steps):
+        state = AR_CORRELATION * state + np.sqrt(1.0 - AR_CORRELATION**2) * noise[step]
+        rows.append(state)
+    return np.stack(rows)

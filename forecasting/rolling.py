@@ -1,0 +1,243 @@
+"""Rolling origins inside the given history: which baseline would have been right, and how wrong their mixture.
+
+Targets run backwards from the newest point, so that every lead is judged on what happened last. Rows are worked
+off in blocks to bound memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.baselines import (
+    ANCHOR,
+    BASELINES,
+    FILTERS,
+    SAME_TIME,
+    SEASONAL_NAIVE,
+    SEASONAL_SHIFTED,
+    anchor_level,
+    filtered,
+    filtered_at,
+    growth,
+    seasonal,
+)
+from forecasting.forecast import LEVELS, Floats
+from forecasting.history import Bools, Ints
+from forecasting.quantiles import MEDIAN, NORMAL_SCORES, empirical_quantiles
+
+#: At most this many targets per lead; more says little, since windows overlap.
+TARGETS = 160
+#: Losses forget: half-life in steps of the target's age, plus this share of the lead.
+LOSS_HALF_LIFE_STEPS = 96.0
+#: What happened in the last few steps counts once more with this share: jumps and ramps are noticed at once.
+QUICK_HALF_LIFE_STEPS = 4.0
+QUICK_SHARE = 0.3
+#: Points at the start on which filters have not settled and from which nothing is judged.
+SETTLING_STEPS = 6
+#: How sharply a baseline that was worse is left out: weight ~ (loss / best loss) ** -SHARPNESS.
+SHARPNESS = 9.0
+#: Residual medians are a bias worth correcting at short leads only; at long ones few independent windows made them.
+BIAS_FADES_PER_STEP = 0.1
+#: Fewer errors than this are filled up with what is known otherwise.
+ENOUGH_ERRORS = 12.0
+_BLOCK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What rolling origins say about each row.
+
+    `slow` and `quick` are absolute errors `(rows, leads, baselines)` under the two half-lives, NaN where unmeasured;
+    `residuals` `(rows, leads, levels)` are quantiles of the mixture's errors in units of `volatility` at the origin;
+    `naive_residuals`, the same for seasonal naive alone, in the series' unit.
+    """
+
+    slow: Floats
+    quick: Floats
+    residuals: Floats
+    naive_residuals: Floats
+
+
+def half_lives(leads: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Slow and quick half-life at each lead, in steps, both `(leads,)`."""
+    lead = np.asarray(leads, dtype=np.float64)
+    return LOSS_HALF_LIFE_STEPS + lead, QUICK_HALF_LIFE_STEPS + 0.25 * lead
+
+
+def mixture_weights(slow: Floats, quick: Floats) -> Floats:
+    """Share of each baseline, `(rows, leads, baselines)`, from recent losses of the same shape; unmeasured ones get 0.
+
+    A lead also listens to the shorter ones, whose outcomes are newer: a leak that began twenty steps ago has no
+    outcome yet at lead 64.
+    """
+    with np.errstate(invalid="ignore"):
+        loss = (1.0 - QUICK_SHARE) * slow + QUICK_SHARE * quick
+    measured = np.isfinite(loss)
+    floor = np.where(measured, loss, 0.0).max(axis=-1, keepdims=True) * 1e-6 + 1e-300
+    log_loss = np.where(measured, np.log(np.where(measured, loss, 1.0) + floor), np.nan)
+    best = np.where(measured, log_loss, np.inf).min(axis=-1, keepdims=True)
+    relative = np.where(measured, log_loss - np.where(np.isfinite(best), best, 0.0), np.nan)
+    blended = relative.copy()
+    for lead in range(1, relative.shape[1]):
+        shorter, own = blended[:, lead - 1], relative[:, lead]
+        both = np.where(np.isnan(own), shorter, np.where(np.isnan(shorter), own, 0.5 * shorter + 0.5 * own))
+        blended[:, lead] = both
+    usable = np.isfinite(blended)
+    scores = np.where(usable, np.exp(-SHARPNESS * np.where(usable, blended, 0.0)), 0.0)
+    total = scores.sum(axis=-1, keepdims=True)
+    weights: Floats = scores / np.maximum(total, 1e-300)
+    weights[..., 0] += np.where(total[..., 0] > 0.0, 0.0, 1.0)  # nothing measured: the random walk
+    return weights
+
+
+def volatility(values: Floats) -> Floats:
+    """How much each row moves around each point, `(rows, points)`: its mean absolute step, half of it a recent mean."""
+    steps = np.abs(np.diff(values, axis=1, prepend=values[:, :1]))
+    overall = steps.mean(axis=1, keepdims=True)
+    decay = 0.5 ** (1.0 / 32.0)
+    weights = decay ** np.arange(steps.shape[1] - 1, -1, -1, dtype=np.float64)
+    recent = overall + np.cumsum((steps - overall) * weights, axis=1) * ((1.0 - decay) / weights)
+    return np.asarray(np.maximum(0.5 * recent + 0.5 * overall, 0.0))
+
+
+def backtest(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]) -> Backtest:
+    """Losses and residual quantiles at `leads`; `judged` `(rows, points)` says which points count as outcomes.
+
+    `tracked` are indices into `leads` at which seasonal naive is measured by itself.
+    """
+    blocks = [
+        _block(values[rows], judged[rows], season[rows], leads, tracked)
+        for rows in (slice(start, start + _BLOCK) for start in range(0, values.shape[0], _BLOCK))
+    ]
+    return Backtest(
+        np.concatenate([block.slow for block in blocks]),
+        np.concatenate([block.quick for block in blocks]),
+        np.concatenate([block.residuals for block in blocks]),
+        np.concatenate([block.naive_residuals for block in blocks]),
+    )
+
+
+def _block(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]) -> Backtest:
+    rows, points = values.shape
+    levels, slopes = filtered(values)
+    stride = max(1, (points - SETTLING_STEPS) // TARGETS)
+    targets = [np.arange(points - 1, lead, -stride) for lead in leads]
+    errors = [
+        _errors(values, judged, season, levels, slopes, ends, lead) for ends, lead in zip(targets, leads, strict=True)
+    ]
+    slow_lives, quick_lives = half_lives(leads)
+    slow, quick = np.empty((2, rows, len(leads), BASELINES))
+    for place, (ends, error) in enumerate(zip(targets, errors, strict=True)):
+        age = (points - 1 - ends).astype(np.float64)
+        slow[:, place] = _averaged(error, 0.5 ** (age / slow_lives[place]))
+        quick[:, place] = _averaged(error, 0.5 ** (age / quick_lives[place]))
+
+    weights = mixture_weights(slow, quick)
+    moves = volatility(values)
+    residuals = np.empty((rows, len(leads), len(LEVELS)))
+    counts = np.empty((rows, len(leads)))
+    naive_residuals = np.zeros((rows, len(tracked), len(LEVELS)))
+    for place, (ends, error, lead) in enumerate(zip(targets, errors, leads, strict=True)):
+        missing = np.isnan(error[:, 0])
+        mixed = np.matmul(weights[:, place, None], np.nan_to_num(error))[:, 0]
+        scale = moves[:, ends - lead]
+        mixed /= np.where(scale > 0.0, scale, 1.0)  # nothing ever moved: all errors are zero
+        mixed[missing] = np.nan
+        counts[:, place] = (~missing).sum(axis=1)
+        independent_share = min(1.0, 2.0 * stride / lead)
+        residuals[:, place] = empirical_quantiles(mixed, independent_share)
+        if place in tracked:
+            naive_error = np.where((season > 0)[:, None], error[:, SEASONAL_NAIVE], error[:, 0])
+            naive_residuals[:, tracked.index(place)] = empirical_quantiles(naive_error, independent_share)
+    return Backtest(slow, quick, _widening(_supported(residuals, counts, leads), leads), naive_residuals)
+
+
+def _errors(
+    values: Floats, judged: Bools, season: Ints, levels: Floats, slopes: Floats, targets: Ints, lead: int
+) -> Floats:
+    """What came minus what each baseline had said `lead` steps before, `(rows, baselines, targets)`, NaN if unknown."""
+    origins = targets - lead
+    forecasts = levels[:, :, origins]
+    for row, factor in enumerate(growth((lead,))[:, 0]):
+        if factor > 0.0:
+            forecasts[row] += factor * slopes[row][:, origins]
+    outcome = values[:, targets]
+    error = np.full((values.shape[0], BASELINES, targets.size), np.nan)
+    error[:, : len(FILTERS)] = outcome[:, None] - forecasts.swapaxes(0, 1)
+    rows = np.flatnonzero(season)
+    if rows.size:
+        naive, shifted = seasonal(
+            values[rows], levels[ANCHOR][rows], season[rows], origins, np.full_like(origins, lead)
+        )
+        error[rows, SEASONAL_NAIVE] = outcome[rows] - naive
+        error[rows, SEASONAL_SHIFTED] = outcome[rows] - shifted
+    settled = np.argmax(judged, axis=1) + np.minimum(SETTLING_STEPS, judged.sum(axis=1) // 4)
+    unjudged = ~judged[:, targets] | (origins < settled[:, None])
+    if unjudged.any():
+        error[np.broadcast_to(unjudged[:, None], error.shape)] = np.nan
+    return error
+
+
+def _averaged(error: Floats, weights: Floats) -> Floats:
+    """Weighted mean of the absolute errors over the last axis, NaN where none is known."""
+    size = np.abs(error)
+    known = ~np.isnan(size)
+    if known.all():
+        return np.asarray(size @ (weights / weights.sum()))
+    total = known @ weights
+    return np.where(total > 0.0, (np.where(known, size, 0.0) @ weights) / np.maximum(total, 1e-300), np.nan)
+
+
+def _supported(residuals: Floats, counts: Floats, leads: tuple[int, ...]) -> Floats:
+    """Residual quantiles that few errors support, filled up from what is known otherwise.
+
+    At the shortest lead from the typical step (1.25 mean absolute steps make one deviation of normal steps), at longer
+    ones from the lead before, growing as a random walk's spread would.
+    """
+    expected = np.broadcast_to(1.25 * NORMAL_SCORES, residuals[:, 0].shape)
+    for place, lead in enumerate(leads):
+        trust = np.minimum(counts[:, place] / ENOUGH_ERRORS, 1.0)[:, None]
+        residuals[:, place] = trust * residuals[:, place] + (1.0 - trust) * expected
+        if place + 1 < len(leads):
+            expected = residuals[:, place] * np.sqrt(leads[place + 1] / lead)
+    return residuals
+
+
+def _widening(residuals: Floats, leads: tuple[int, ...]) -> Floats:
+    """Spread that never shrinks with the lead, and medians faded towards zero at long leads."""
+    middle = residuals[:, :, MEDIAN, None]
+    spread = residuals - middle
+    upper = np.arange(len(LEVELS)) > MEDIAN
+    wide = np.where(upper, np.maximum.accumulate(spread, axis=1), np.minimum.accumulate(spread, axis=1))
+    return middle / (1.0 + BIAS_FADES_PER_STEP * np.asarray(leads))[:, None] + wide
+
+
+def newest_errors(values: Floats, season: Ints, same_time: Floats, leads: tuple[int, ...]) -> Floats:
+    """Absolute error of every baseline at the newest point, forecast `leads` before it, `(rows, leads, baselines)`.
+
+    `same_time` `(rows, 2, past)` is what was measured a day (a week) before each of the newest points, the last column
+    belonging to the newest one. NaN where the baseline had no forecast then.
+    """
+    rows, points = values.shape
+    reachable = [lead for lead in leads if lead < points]
+    errors = np.full((rows, len(leads), BASELINES), np.nan)
+    levels, slopes = filtered_at(values, tuple(reachable))
+    forecasts = levels + slopes * growth(tuple(reachable))[:, None, :]
+    errors[:, : len(reachable), : len(FILTERS)] = np.abs(values[:, -1:, None] - forecasts.transpose(1, 2, 0))
+    seasonal_rows = np.flatnonzero(season)
+    if seasonal_rows.size:
+        chosen = values[seasonal_rows]
+        ahead = np.asarray(reachable)
+        anchor = anchor_level(chosen)
+        naive, shifted = seasonal(chosen, anchor, season[seasonal_rows], points - 1 - ahead, ahead)
+        errors[seasonal_rows, : ahead.size, SEASONAL_NAIVE] = np.abs(chosen[:, -1:] - naive)
+        errors[seasonal_rows, : ahead.size, SEASONAL_SHIFTED] = np.abs(chosen[:, -1:] - shifted)
+    past = same_time.shape[2]
+    for place, lead in enumerate(reachable):
+        if lead < past:
+            rise = same_time[:, :, -1] - same_time[:, :, -1 - lead]
+            anchored = levels[ANCHOR, :, place, None] + rise
+            errors[:, place, SAME_TIME] = np.abs(values[:, -1:] - anchored)
+    return errors
