@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.forecast import Floats, Forecast
+from forecasting.hitting import hitting_probability
 from policies.model import Observation, SignalTarget
 
 STALE_S = 300.0  # five signal steps: an older forecast describes a future that has become the past
@@ -20,7 +21,7 @@ class Curve:
     target: SignalTarget
     times_s: Floats
     cdf: Floats
-    value: float
+    value: float  # the newest, NaN where unknown
     limit: float
 
     def by(self, at_s: float) -> float:
@@ -37,9 +38,8 @@ class Curve:
     def facts(self) -> dict[str, float | str]:
         hit = {"hit_at_s": self.median_s} if np.isfinite(self.median_s) else {}
         target = self.target
-        return {
-            "signal": target.kind.value, "pod": target.member, "value": self.value, "limit": self.limit, **hit,
-        }  # fmt: skip
+        known = {"value": self.value} if np.isfinite(self.value) else {}
+        return {"signal": target.kind.value, "pod": target.member, **known, "limit": self.limit, **hit}
 
 
 def is_current(signals: Forecast | None, now_s: float) -> bool:
@@ -75,22 +75,15 @@ def curves(
     limits, latest = history.limits[places], history.values[places, -1]
     worst = signals.quantiles[series, :, -1].max(axis=1)
     near = (worst >= limits) | (latest >= limits)
+    kept = [k for k, (_, _, target) in enumerate(chosen) if near[k] or target.key in always]
+    if not kept:
+        return {}
+    probability = hitting_probability(signals.paths[series[kept]], limits[kept], current=latest[kept])
+    now = (latest[kept] >= limits[kept]).astype(np.float64)
+    cdf = np.concatenate([now[:, None], probability], axis=1)
+    times_s = np.concatenate([[signals.last_at_s], signals.times_s])
     return {
-        target.key: _curve(target, signals, row, float(latest[k]), float(limits[k]))
-        for k, (_, row, target) in enumerate(chosen)
-        if near[k] or target.key in always
+        chosen[k][2].key: Curve(chosen[k][2], times_s, cdf[i], float(latest[k]), float(limits[k]))
+        for i, k in enumerate(kept)
+        if np.isfinite(cdf[i]).all()
     }
-
-
-def _curve(target: SignalTarget, signals: Forecast, row: int, latest: float, limit: float) -> Curve:
-    hit = np.maximum.accumulate(signals.paths[row] >= limit, axis=1).mean(axis=0)
-    value = latest if np.isfinite(latest) else float(signals.quantile(0.5)[row, 0])
-    if latest >= limit:
-        hit = np.ones_like(hit)
-    return Curve(
-        target,
-        np.concatenate([[signals.last_at_s], signals.times_s]),
-        np.concatenate([[1.0 if latest >= limit else 0.0], hit]),
-        value,
-        limit,
-    )
