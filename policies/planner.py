@@ -66,7 +66,8 @@ def decide(
     accepted, braked, brakes = guardrails.judge(trusted, seen, policies, plan.memory.guardrails, now_s)
     memory = replace(plan.memory, guardrails=brakes)
     names, model = tuple(policies.workloads), None if demand is None else demand.model
-    decisions = _decisions(names, accepted, (*doubted, *braked), plan.reasons, policies, now_s, model=model)
+    said = (*plan.reasons, _unseen(seen, policies))
+    decisions = _decisions(names, accepted, (*doubted, *braked), said, policies, now_s, model=model)
     return decisions, _with_floors(memory, decisions, seen.workloads, now_s)
 
 
@@ -163,6 +164,13 @@ def _plan(
             scaling={**memory.scaling, **scaling_memory},
         ),
     )
+
+
+def _unseen(seen: Observation, policies: PolicySet) -> Reasons:
+    """What there is to say about workloads that have a policy and that the API does not show."""
+    found = {workload.name for workload in seen.workloads}
+    missing = Reason(ReasonCode.STALE_OBJECTS, {"missing": "workload"})
+    return {name: (missing,) for name in policies.workloads if name not in found}
 
 
 def _learned(seen: Observation, memory: Memory, policies: PolicySet, now_s: float) -> Memory:
