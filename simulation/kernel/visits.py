@@ -1,0 +1,404 @@
+"""The life of a visit: sent by its caller, admitted by a pod, worked on, making its calls, and answered.
+
+Nothing here calls itself, directly or by a detour: whatever would is an event at the present moment instead.
+"""
+
+from __future__ import annotations
+
+from simulation.kernel.compiled import inner
+from simulation.kernel.counting import commit, count_attempt_end, count_client_end, count_offered
+from simulation.kernel.cpu import ask_for_cpu
+from simulation.kernel.draws import (
+    DIMMED,
+    ENDPOINT,
+    ERROR,
+    MADE,
+    PURPOSES,
+    SECOND_ENDPOINT,
+    WAIT,
+    attempt_key,
+    exponential,
+    uniform,
+    work_multiple,
+)
+from simulation.kernel.histogram import bucket
+from simulation.kernel.probing import judge
+from simulation.kernel.queues import (
+    await_deadline,
+    forget_deadline,
+    free_visit,
+    join_pool_queue,
+    join_slot_queue,
+    leave_pool_queue,
+    leave_slot_queue,
+    new_visit,
+    push,
+)
+from simulation.kernel.tables import (
+    ANSWERING,
+    BACKOFF,
+    CALLING,
+    CLIENT,
+    DARK,
+    DEAD,
+    NOBODY,
+    POOL_QUEUED,
+    PROBE,
+    PROBER,
+    QUEUED,
+    SERVER,
+    SERVING,
+    TRANSIT,
+    UNREACHED,
+    WAITING,
+    State,
+)
+
+RETRY_FLOOR_RPS = 3.0  # retries that a service may always make
+RETRY_BURST = 30.0  # ten seconds of them
+
+
+@inner
+def _is_cut(s: State, caller: int, target: int) -> bool:
+    """Whether packets between the two are lost: a cut zone reaches nothing but itself. Clients are in no zone."""
+    if s.clock[0].cuts == 0:
+        return False
+    zone = s.pods[target].zone
+    if s.visits[caller].kind == CLIENT:
+        return s.zone_cut[zone] != 0
+    from_zone = s.pods[s.visits[caller].pod].zone
+    return zone != from_zone and (s.zone_cut[zone] != 0 or s.zone_cut[from_zone] != 0)
+
+
+@inner
+def _drawn_endpoint(s: State, service: int, u: float) -> int:
+    """Position of an endpoint, drawn by weight."""
+    count = s.services[service].endpoints
+    if not s.services[service].weighted:
+        return min(int(u * count), count - 1)
+    i = 0
+    while i < count - 1 and s.endpoint_weights[service, i] <= u:
+        i += 1
+    return i
+
+
+@inner
+def _chosen_endpoint(s: State, service: int, key: int, attempt: int, previous: int) -> int:
+    """The pod that an attempt goes to, another than the attempt before if there is one; NOBODY without endpoints."""
+    count = s.services[service].endpoints
+    if count == 0:
+        return NOBODY
+    i = _drawn_endpoint(s, service, uniform(key, ENDPOINT))
+    if s.services[service].least_requests:
+        j = _drawn_endpoint(s, service, uniform(key, SECOND_ENDPOINT))
+        if s.pods[s.endpoints[service, j]].outstanding < s.pods[s.endpoints[service, i]].outstanding:
+            i = j
+    if attempt > 0 and s.endpoints[service, i] == previous:
+        i = (i + 1) % count
+    return s.endpoints[service, i]
+
+
+@inner
+def _send(s: State, v: int, now_s: float) -> None:
+    """The visit's call leaves for a pod."""
+    visit = s.visits[v]
+    edge = s.edges[visit.call]
+    service = s.services[edge.service]
+    service.attempts += 1
+    visit.open = 1
+    visit.sent_s = now_s
+    key = attempt_key(visit.key, visit.call, visit.attempt)
+    p = _chosen_endpoint(s, edge.service, key, visit.attempt, visit.target)
+    visit.target = p
+    if p < 0:
+        visit.stage = UNREACHED
+        push(s, now_s, v)
+        return
+    pod = s.pods[p]
+    pod.outstanding += 1
+    visit.target_generation = pod.generation
+    visit.stage = CALLING
+    if _is_cut(s, v, p):
+        return  # the caller finds out at its timeout
+    w = new_visit(s)
+    if w < 0:
+        s.clock[0].refused_full += 1
+        visit.stage = UNREACHED
+        push(s, now_s, v)
+        return
+    visit.child = w
+    callee = s.visits[w]
+    operation = s.operations[edge.operation]
+    callee.kind = SERVER
+    callee.stage = TRANSIT
+    callee.key = key
+    callee.parent = v
+    callee.pod = p
+    callee.pod_generation = pod.generation
+    callee.operation = edge.operation
+    callee.call = operation.first_call
+    callee.call_end = operation.call_end
+    callee.order = visit.order
+    push(s, now_s + service.hop_s, w)
+
+
+@inner
+def start_attempt(s: State, v: int, now_s: float) -> None:
+    """Tries the visit's call, once it has the connection it needs."""
+    visit = s.visits[v]
+    edge = s.edges[visit.call]
+    if visit.kind == CLIENT:  # its patience is already running
+        _send(s, v, now_s)
+        return
+    await_deadline(s, v, now_s + edge.timeout_s)
+    if edge.pool:
+        pod = s.pods[visit.pod]
+        size = s.services[pod.service].pool_size
+        if size > 0:
+            if pod.pool_in_use + pod.pool_leak >= size:
+                visit.stage = POOL_QUEUED
+                join_pool_queue(s, visit.pod, v)
+                return
+            pod.pool_in_use += 1
+            visit.connected = 1
+    _send(s, v, now_s)
+
+
+@inner
+def admit_to_pool(s: State, p: int, now_s: float) -> None:
+    """Hands the pod's free connections to the calls that wait for one."""
+    pod = s.pods[p]
+    size = s.services[pod.service].pool_size
+    while pod.pool_head >= 0 and pod.pool_in_use + pod.pool_leak < size:
+        v = pod.pool_head
+        leave_pool_queue(s, p, v)
+        pod.pool_in_use += 1
+        s.visits[v].connected = 1
+        _send(s, v, now_s)
+
+
+@inner
+def end_attempt(s: State, v: int, ok: int, now_s: float) -> None:
+    """The caller's open attempt is over for it; a callee that still works does so for nobody."""
+    visit = s.visits[v]
+    if visit.child >= 0:
+        s.visits[visit.child].parent = NOBODY
+        visit.child = NOBODY
+    if visit.target >= 0 and s.pods[visit.target].generation == visit.target_generation:
+        s.pods[visit.target].outstanding -= 1
+    visit.open = 0
+    count_attempt_end(s, s.edges[visit.call].service, visit.sent_s, ok, now_s)
+    if visit.connected:
+        visit.connected = 0
+        s.pods[visit.pod].pool_in_use -= 1
+        admit_to_pool(s, visit.pod, now_s)
+
+
+@inner
+def _spend_retry(s: State, v: int, now_s: float) -> bool:
+    """Whether the calling service's budget has a retry left; it is spent. Clients have none to keep."""
+    visit = s.visits[v]
+    if visit.kind == CLIENT:
+        return True
+    service = s.services[s.pods[visit.pod].service]
+    earned = service.retry_tokens + RETRY_FLOOR_RPS * (now_s - service.retry_tokens_at_s)
+    service.retry_tokens = min(earned, RETRY_BURST)
+    service.retry_tokens_at_s = now_s
+    if service.retry_tokens < 1.0:
+        return service.retry_budget == float("inf")
+    service.retry_tokens -= 1.0
+    return True
+
+
+@inner
+def make_calls(s: State, v: int, now_s: float) -> None:
+    """Makes the visit's next call; when none is left, the visit is done."""
+    visit = s.visits[v]
+    while visit.call < visit.call_end:
+        edge = s.edges[visit.call]
+        purposes = (visit.call + 1) * PURPOSES
+        if edge.probability < 1.0 and uniform(visit.key, purposes + MADE) >= edge.probability:
+            visit.call += 1
+        elif edge.optional and uniform(visit.key, purposes + DIMMED) >= s.clock[0].optional_ceiling:
+            visit.degraded = 1
+            visit.call += 1
+        else:
+            visit.attempt = 0
+            count_offered(s, edge.service, now_s)
+            if edge.retries > 0:
+                service = s.services[s.pods[visit.pod].service]
+                service.retry_tokens = min(service.retry_tokens + service.retry_budget, RETRY_BURST)
+            start_attempt(s, v, now_s)
+            return
+    finish(s, v, 1, now_s)
+
+
+@inner
+def answered(s: State, v: int, ok: int, degraded: int, now_s: float) -> None:
+    """The caller learns how its attempt went: goes on, tries again, or fails."""
+    visit = s.visits[v]
+    edge = s.edges[visit.call]
+    if visit.kind != CLIENT:
+        forget_deadline(s, v)
+    if visit.open:
+        end_attempt(s, v, ok, now_s)
+    if not ok and visit.attempt < edge.retries and _spend_retry(s, v, now_s):
+        visit.attempt += 1
+        if edge.backoff_s > 0.0:
+            visit.stage = BACKOFF
+            push(s, now_s + edge.backoff_s, v)
+        else:
+            start_attempt(s, v, now_s)
+        return
+    visit.degraded |= degraded
+    if visit.kind == CLIENT:
+        forget_deadline(s, v)
+        count_client_end(s, v, ok, 0, now_s)
+        free_visit(s, v)
+    elif ok or edge.optional:
+        visit.degraded |= 1 - ok
+        visit.call += 1
+        visit.target = NOBODY
+        make_calls(s, v, now_s)
+    else:
+        finish(s, v, 0, now_s)
+
+
+@inner
+def time_out(s: State, v: int, now_s: float) -> None:
+    """The visit's deadline has come: a client gives up for good, a server's attempt has failed."""
+    visit = s.visits[v]
+    if visit.kind != CLIENT:
+        if visit.stage == POOL_QUEUED:
+            leave_pool_queue(s, visit.pod, v)
+        answered(s, v, 0, 0, now_s)
+        return
+    forget_deadline(s, v)
+    has_event = visit.stage == BACKOFF or visit.stage == UNREACHED
+    if visit.open:
+        end_attempt(s, v, 0, now_s)
+    count_client_end(s, v, 0, 1, now_s)
+    if has_event:
+        visit.stage = DEAD
+    else:
+        free_visit(s, v)
+
+
+@inner
+def arrive(s: State, w: int, now_s: float) -> None:
+    """A visit reaches its pod: takes a slot, waits for one, or is refused."""
+    visit = s.visits[w]
+    p = visit.pod
+    pod = s.pods[p]
+    if pod.generation != visit.pod_generation or pod.state == DARK:
+        if visit.parent >= 0:
+            s.visits[visit.parent].child = NOBODY
+        free_visit(s, w)
+    elif pod.state == SERVING:
+        admit(s, w, now_s)
+    else:
+        reply(s, w, 0, now_s)
+
+
+@inner
+def admit(s: State, w: int, now_s: float) -> None:
+    visit = s.visits[w]
+    p = visit.pod
+    pod = s.pods[p]
+    service = s.services[pod.service]
+    visit.born_s = now_s
+    if visit.kind == SERVER:
+        operation = s.operations[visit.operation]
+        mean_s = operation.cpu_s * operation.work_factor
+        visit.work_s = mean_s * work_multiple(visit.key, operation.distribution, operation.sigma)
+    if pod.in_progress < service.concurrency:
+        pod.in_progress += 1
+        ask_for_cpu(s, p, w, now_s)
+    elif pod.queued < service.queue:
+        visit.stage = QUEUED
+        join_slot_queue(s, p, w)
+    elif visit.kind == SERVER:
+        pod.requests += 1
+        pod.errors += 1
+        pod.rejected += 1
+        reply(s, w, 0, now_s)
+    else:
+        reply(s, w, 0, now_s)
+
+
+@inner
+def worked(s: State, v: int, now_s: float) -> None:
+    """The visit's CPU work is done."""
+    visit = s.visits[v]
+    if visit.kind == PROBE:
+        finish(s, v, 1, now_s)
+        return
+    pod = s.pods[visit.pod]
+    if pod.error_ratio > 0.0 and uniform(visit.key, ERROR) < pod.error_ratio:
+        finish(s, v, 0, now_s)
+        return
+    wait_s = pod.extra_wait_s
+    mean_s = s.operations[visit.operation].wait_s
+    if mean_s > 0.0:
+        wait_s += mean_s * exponential(visit.key, WAIT)
+    if wait_s > 0.0:
+        visit.stage = WAITING
+        push(s, now_s + wait_s, v)
+    else:
+        make_calls(s, v, now_s)
+
+
+@inner
+def finish(s: State, v: int, ok: int, now_s: float) -> None:
+    """The pod is done with the visit: counts it, answers, and gives its slot to the next one."""
+    visit = s.visits[v]
+    p = visit.pod
+    pod = s.pods[p]
+    if visit.kind == SERVER:
+        latency_s = now_s - visit.born_s
+        pod.requests += 1
+        pod.errors += 1 - ok
+        pod.latency_sum_s += latency_s
+        s.pod_latency[p, bucket(latency_s)] += 1
+        if ok and visit.order >= 0 and s.operations[visit.operation].commits:
+            commit(s, visit.order, now_s)
+    reply(s, v, ok, now_s)
+    pod.in_progress -= 1
+    while pod.slot_head >= 0:
+        w = leave_slot_queue(s, p)
+        if s.visits[w].parent != NOBODY:
+            pod.in_progress += 1
+            ask_for_cpu(s, p, w, now_s)
+            return
+        pod.dropped += 1  # nobody waits for it any more
+        free_visit(s, w)
+
+
+@inner
+def reply(s: State, w: int, ok: int, now_s: float) -> None:
+    """Sends the answer on its way, if somebody awaits it and it can get there."""
+    visit = s.visits[w]
+    caller = visit.parent
+    if caller == PROBER:
+        judge(s, visit.call, ok)
+        free_visit(s, w)
+    elif caller == NOBODY:
+        free_visit(s, w)
+    elif _is_cut(s, caller, visit.pod):
+        s.visits[caller].child = NOBODY
+        free_visit(s, w)
+    else:
+        visit.stage = ANSWERING
+        visit.ok = ok
+        push(s, now_s + s.services[s.operations[visit.operation].service].hop_s, w)
+
+
+@inner
+def deliver(s: State, w: int, now_s: float) -> None:
+    """The answer reaches the caller."""
+    visit = s.visits[w]
+    caller, ok, degraded = visit.parent, visit.ok, visit.degraded
+    free_visit(s, w)
+    if caller >= 0:
+        s.visits[caller].child = NOBODY
+        answered(s, caller, ok, degraded, now_s)
