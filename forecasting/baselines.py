@@ -47,6 +47,7 @@ BASELINES = SEASONAL_SHIFTED + 3
 ANCHOR = 1
 
 
+@lru_cache(maxsize=64)
 def growth(leads: tuple[int, ...]) -> Floats:
     """What the slope of each filter is multiplied by at each lead, `(filters, leads)`."""
     rows = np.zeros((len(FILTERS), len(leads)))
@@ -56,6 +57,7 @@ def growth(leads: tuple[int, ...]) -> Floats:
             continue
         damping = baseline.damping
         rows[row] = lead if damping == 1.0 else damping * (1.0 - damping**lead) / (1.0 - damping)
+    rows.setflags(write=False)
     return rows
 
 

@@ -28,7 +28,16 @@ from forecasting.fallback_state import (
 )
 from forecasting.forecast import LEVELS, Floats, Forecast, ForecastRequest, NoForecastReason
 from forecasting.history import History, Ints, clean
-from forecasting.mixture import believed_past, centre, clamped, hard_limits, naive_quantiles, same_time_of, spread
+from forecasting.mixture import (
+    believed_past,
+    centre,
+    clamped,
+    hard_limits,
+    mixture_now,
+    naive_quantiles,
+    same_time_of,
+    spread,
+)
 from forecasting.paths import joint_paths
 from forecasting.quantiles import monotone
 from forecasting.rolling import backtest, half_lives, newest_errors
@@ -64,9 +73,10 @@ class FallbackForecaster:
         rows = self._learned(rows, history, request)
         rows = self._refreshed(rows, history, request, now_s)
 
-        quantiles = spread(centre(rows, history, request), rows, history)
-        quantiles = clamped(monotone(corrected(quantiles, rows.calibration)), history, request)
-        past, level, slope = believed_past(rows, history)
+        mixture = mixture_now(rows, history, request)
+        quantiles = spread(centre(mixture, rows, history), rows, history)
+        quantiles = clamped(monotone(corrected(quantiles, rows.calibration)), mixture, history, request)
+        past, level, slope = believed_past(mixture, rows, history)
         paths = joint_paths(quantiles, past, history.known, level, slope, request.samples, rng)
         if request.last_at_s >= rows.issued_at_s + self.calibrate_s and names:
             naive = naive_quantiles(rows, history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ class FallbackState:
     calibration: Calibration
 
 
+@lru_cache(maxsize=16)
 def leads_of(horizon_steps: int) -> tuple[int, ...]:
     """Leads at which errors are measured: geometric, from one step to the horizon."""
     leads = np.unique(np.round(np.geomspace(1, horizon_steps, MEASURED_LEADS)).astype(np.intp))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from forecasting.baselines import (
@@ -40,27 +42,41 @@ def same_time_of(request: ForecastRequest, rows: Ints) -> Floats:
     return given
 
 
-def centre(state: FallbackState, history: History, request: ForecastRequest) -> Floats:
-    """The mixture's point forecasts, `(rows, steps)`."""
-    steps = request.horizon_steps
-    values = history.values
-    levels, slopes = (both[:, :, 0] for both in filtered_at(values, (0,)))
-    same_time = same_time_of(request, history.rows)
-    weights = _weights_at_steps(state, same_time, steps)
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Level and slope per step of every filter at the newest point, `(filters, rows)`, and each baseline's share at
+    each step, `(rows, steps, baselines)`."""
 
+    levels: Floats
+    slopes: Floats
+    weights: Floats
+    same_time: Floats
+
+
+def mixture_now(state: FallbackState, history: History, request: ForecastRequest) -> Mixture:
+    """Where the baselines stand at the newest point and how much each of them counts."""
+    levels, slopes = (both[:, :, 0] for both in filtered_at(history.values, (0,)))
+    same_time = same_time_of(request, history.rows)
+    weights = _weights_at_steps(state, same_time, request.horizon_steps)
+    return Mixture(levels, slopes, weights, same_time)
+
+
+def centre(mixture: Mixture, state: FallbackState, history: History) -> Floats:
+    """The mixture's point forecasts, `(rows, steps)`."""
+    weights, levels = mixture.weights, mixture.levels
+    steps = weights.shape[1]
     filters = weights[:, :, : len(FILTERS)]
-    every_lead = growth(tuple(range(1, steps + 1)))
-    mixed: Floats = np.matmul(filters, levels.T[:, :, None])[:, :, 0]
-    mixed += (filters * every_lead.T * slopes.T[:, None]).sum(axis=2)
+    points: Floats = np.matmul(filters, levels.T[:, :, None])[:, :, 0]
+    points += (filters * growth(tuple(range(1, steps + 1))).T * mixture.slopes.T[:, None]).sum(axis=2)
     rows = np.flatnonzero(state.season)
     if rows.size:
-        naive, shifted = seasonal_now(values[rows], state.season[rows], np.arange(1, steps + 1))
-        mixed[rows] += weights[rows, :, SEASONAL_NAIVE] * naive + weights[rows, :, SEASONAL_SHIFTED] * shifted
-    if np.isfinite(same_time).any():
-        anchored = levels[ANCHOR][:, None, None] + same_time - _same_time_now(state, same_time)[:, :, None]
+        naive, shifted = seasonal_now(history.values[rows], state.season[rows], np.arange(1, steps + 1))
+        points[rows] += weights[rows, :, SEASONAL_NAIVE] * naive + weights[rows, :, SEASONAL_SHIFTED] * shifted
+    if np.isfinite(mixture.same_time).any():
+        today = levels[ANCHOR][:, None, None] - _same_time_now(state, mixture.same_time)[:, :, None]
         shares = weights[:, :, SAME_TIME].swapaxes(1, 2)
-        mixed += np.where(shares > 0.0, shares * anchored, 0.0).sum(axis=1)
-    return mixed
+        points += np.where(shares > 0.0, shares * (mixture.same_time + today), 0.0).sum(axis=1)
+    return points
 
 
 def seasonal_now(values: Floats, season: Ints, leads: Ints) -> tuple[Floats, Floats]:
@@ -94,16 +110,15 @@ def naive_quantiles(state: FallbackState, history: History) -> Floats:
     return points[:, :, None] + state.naive_residuals
 
 
-def clamped(quantiles: Floats, history: History, request: ForecastRequest) -> Floats:
+def clamped(quantiles: Floats, mixture: Mixture, history: History, request: ForecastRequest) -> Floats:
     """Quantiles within what the history makes believable, and within the hard limits."""
     seen = history.known
     low = np.where(seen, history.values, np.inf).min(axis=1)
     high = np.where(seen, history.values, -np.inf).max(axis=1)
-    _, slopes = filtered_at(history.values, (0,))
     reach = np.arange(1, quantiles.shape[1] + 1) * TREND_SHARE
     span = RANGE_SHARE * (high - low)
-    top = (high + span)[:, None] + np.maximum(slopes[:, :, 0].max(axis=0), 0.0)[:, None] * reach
-    bottom = (low - span)[:, None] + np.minimum(slopes[:, :, 0].min(axis=0), 0.0)[:, None] * reach
+    top = (high + span)[:, None] + np.maximum(mixture.slopes.max(axis=0), 0.0)[:, None] * reach
+    bottom = (low - span)[:, None] + np.minimum(mixture.slopes.min(axis=0), 0.0)[:, None] * reach
     lower, upper = hard_limits(history.rows, request)
     top = np.clip(top, lower[:, None], upper[:, None])
     bottom = np.clip(bottom, lower[:, None], upper[:, None])
@@ -122,14 +137,14 @@ def hard_limits(rows: Ints, request: ForecastRequest) -> tuple[Floats, Floats]:
     return lower, np.maximum(lower, upper)
 
 
-def believed_past(state: FallbackState, history: History) -> tuple[Floats, Floats, Floats]:
+def believed_past(mixture: Mixture, state: FallbackState, history: History) -> tuple[Floats, Floats, Floats]:
     """Each row's values, and the level and slope per step that its leading filter saw at every past point.
 
     All `(rows, points)`. One filter stands for the mixture: only the order of departures from it is used. Seasonal
     rows are first differenced over their season, else every sample would repeat a cycle out of phase.
     """
     values = _deseasonalised(history.values, state.season)
-    leading = np.argmax(mixture_weights(state.slow, state.quick)[:, :, : len(FILTERS)].mean(axis=1), axis=1)
+    leading = np.argmax(mixture.weights[:, :, : len(FILTERS)].sum(axis=1), axis=1)
     level, slope = np.empty_like(values), np.zeros_like(values)
     for row in np.unique(leading):
         chosen = np.flatnonzero(leading == row)
@@ -152,16 +167,12 @@ def _deseasonalised(values: Floats, season: Ints) -> Floats:
 
 
 def _weights_at_steps(state: FallbackState, same_time: Floats, steps: int) -> Floats:
-    slow, quick = state.slow.copy(), state.quick.copy()
+    slow, quick = state.slow, state.quick
     given: Bools = np.asarray(np.isfinite(same_time).all(axis=2))
-    if given.any():
-        for losses in (slow, quick):
-            with_nan = np.where(np.isnan(losses), np.inf, losses)
-            best = with_nan.min(axis=2, keepdims=True)
-            unscored = np.isnan(losses[:, :, SAME_TIME]) & np.isfinite(best)
-            losses[:, :, SAME_TIME] = np.where(unscored, UNSCORED_HANDICAP * best, losses[:, :, SAME_TIME])
-    for losses in (slow, quick):
-        losses[:, :, SAME_TIME] = np.where(given[:, None], losses[:, :, SAME_TIME], np.nan)
+    if not given.any():
+        slow, quick = _only_filters_and_cycles(slow), _only_filters_and_cycles(quick)
+    else:
+        slow, quick = _with_same_time(slow, given), _with_same_time(quick, given)
     weights = mixture_weights(slow, quick)
     return np.asarray(lead_interpolation(leads_of(state.horizon_steps), steps) @ weights)
 
@@ -170,3 +181,21 @@ def _same_time_now(state: FallbackState, same_time: Floats) -> Floats:
     """Yesterday's (last week's) value at the newest point, `(rows, 2)`; before it was seen, that of one step later."""
     remembered = state.same_time[:, :, -1]
     return np.where(np.isnan(remembered), same_time[:, :, 0], remembered)
+
+
+def _only_filters_and_cycles(losses: Floats) -> Floats:
+    if np.isnan(losses[:, :, SAME_TIME]).all():
+        return losses
+    losses = losses.copy()
+    losses[:, :, SAME_TIME] = np.nan
+    return losses
+
+
+def _with_same_time(losses: Floats, given: Bools) -> Floats:
+    """Losses in which same-time baselines that are given but were never scored start a little behind the best."""
+    losses = losses.copy()
+    best = np.where(np.isnan(losses), np.inf, losses).min(axis=2, keepdims=True)
+    expected = np.where(np.isfinite(best), UNSCORED_HANDICAP * best, np.nan)
+    own = losses[:, :, SAME_TIME]
+    losses[:, :, SAME_TIME] = np.where(given[:, None], np.where(np.isnan(own), expected, own), np.nan)
+    return losses

@@ -59,8 +59,9 @@ def joint_paths(
     rows, steps, _ = quantiles.shape
     origins = segment_origins(known, steps, samples, rng)
     jitter = rng.random((steps, samples))
-    fallback_order = np.argsort(_ar_ranks(steps, samples, rng), axis=-1)
-    measured = known.shape[1] - np.argmax(known, axis=1) >= steps + FEWEST_SEGMENTS
+    measured = (known.shape[1] - np.argmax(known, axis=1) >= steps + FEWEST_SEGMENTS) & (origins.size > 0)
+    if not measured.all():
+        unmeasured_order = np.argsort(_ar_ranks(steps, samples, rng), axis=-1)
     paths = np.empty((rows, steps, samples))
     weights = sampling_weights(samples)
     ahead = np.arange(1, steps + 1)
@@ -72,9 +73,10 @@ def joint_paths(
             template -= level[block][:, None, origins]
             template -= slope[block][:, None, origins] * ahead[:, None]
             order = _order(template, jitter)
-            order[~measured[block]] = fallback_order
+            if not measured[block].all():
+                order[~measured[block]] = unmeasured_order
         else:
-            order = np.broadcast_to(fallback_order, drawn.shape)
+            order = np.broadcast_to(unmeasured_order, drawn.shape)
         _scatter(paths[block], order, drawn)
     return paths.swapaxes(1, 2)
 

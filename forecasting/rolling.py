@@ -40,6 +40,8 @@ SETTLING_STEPS = 6
 SHARPNESS = 9.0
 #: Residual medians are a bias worth correcting at short leads only; at long ones few independent windows made them.
 BIAS_FADES_PER_STEP = 0.1
+#: Baselines with a smaller share may be missing from a past mixture without making it another one.
+NEGLIGIBLE_SHARE = 0.02
 #: Fewer errors than this are filled up with what is known otherwise.
 ENOUGH_ERRORS = 12.0
 _BLOCK = 64
@@ -119,75 +121,94 @@ def backtest(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...]
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    """Errors at one lead, `(rows, baselines, targets)`, zero where unknown.
+
+    `known` `(rows, 2, targets)` is 1 where errors are known, of filters first, then of cycles.
+    """
+
+    targets: Ints
+    errors: Floats
+    known: Floats
+
+    def averaged(self, weights: Floats) -> Floats:
+        """Mean absolute errors by each column of `weights` `(targets, n)`: `(n, rows, baselines)`, NaN if unknown."""
+        sums = np.abs(self.errors) @ weights
+        totals = np.repeat(self.known @ weights, [len(FILTERS), BASELINES - len(FILTERS)], axis=1)
+        means = np.full_like(sums, np.nan)
+        np.divide(sums, totals, out=means, where=totals > 0.0)
+        means[:, SAME_TIME] = np.nan  # history holds no yesterday; those are scored tick by tick
+        return means.transpose(2, 0, 1)
+
+
 def _block(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]) -> Backtest:
     rows, points = values.shape
     levels, slopes = filtered(values)
     stride = max(1, (points - SETTLING_STEPS) // TARGETS)
-    targets = [np.arange(points - 1, lead, -stride) for lead in leads]
-    errors = [
-        _errors(values, judged, season, levels, slopes, ends, lead) for ends, lead in zip(targets, leads, strict=True)
-    ]
-    slow_lives, quick_lives = half_lives(leads)
-    slow, quick = np.empty((2, rows, len(leads), BASELINES))
-    for place, (ends, error) in enumerate(zip(targets, errors, strict=True)):
-        age = (points - 1 - ends).astype(np.float64)
-        slow[:, place] = _averaged(error, 0.5 ** (age / slow_lives[place]))
-        quick[:, place] = _averaged(error, 0.5 ** (age / quick_lives[place]))
+    measured = [_errors(values, judged, season, levels, slopes, lead, stride) for lead in leads]
+    lives = np.stack(half_lives(leads), axis=1)
+    losses = np.empty((2, rows, len(leads), BASELINES))
+    for place, found in enumerate(measured):
+        losses[:, :, place] = found.averaged(0.5 ** ((points - 1 - found.targets)[:, None] / lives[place]))
+    slow, quick = losses
 
     weights = mixture_weights(slow, quick)
     moves = volatility(values)
+    moves[moves == 0.0] = 1.0  # nothing ever moved: all errors are zero
     residuals = np.empty((rows, len(leads), len(LEVELS)))
     counts = np.empty((rows, len(leads)))
     naive_residuals = np.zeros((rows, len(tracked), len(LEVELS)))
-    for place, (ends, error, lead) in enumerate(zip(targets, errors, leads, strict=True)):
-        missing = np.isnan(error[:, 0])
-        mixed = np.matmul(weights[:, place, None], np.nan_to_num(error))[:, 0]
-        scale = moves[:, ends - lead]
-        mixed /= np.where(scale > 0.0, scale, 1.0)  # nothing ever moved: all errors are zero
+    for place, (lead, found) in enumerate(zip(leads, measured, strict=True)):
+        cyclic_share = weights[:, place, SEASONAL_NAIVE] + weights[:, place, SEASONAL_SHIFTED]
+        needed = np.where(cyclic_share[:, None] > NEGLIGIBLE_SHARE, found.known[:, 1], found.known[:, 0])
+        missing = needed == 0.0
+        mixed = np.matmul(weights[:, place, None], found.errors)[:, 0] / moves[:, found.targets - lead]
         mixed[missing] = np.nan
         counts[:, place] = (~missing).sum(axis=1)
         independent_share = min(1.0, 2.0 * stride / lead)
         residuals[:, place] = empirical_quantiles(mixed, independent_share)
         if place in tracked:
-            naive_error = np.where((season > 0)[:, None], error[:, SEASONAL_NAIVE], error[:, 0])
-            naive_residuals[:, tracked.index(place)] = empirical_quantiles(naive_error, independent_share)
+            cyclic = (season > 0)[:, None]
+            naive = np.where(cyclic, found.errors[:, SEASONAL_NAIVE], found.errors[:, 0])
+            naive[np.where(cyclic, found.known[:, 1], found.known[:, 0]) == 0.0] = np.nan
+            naive_residuals[:, tracked.index(place)] = empirical_quantiles(naive, independent_share)
     return Backtest(slow, quick, _widening(_supported(residuals, counts, leads), leads), naive_residuals)
 
 
 def _errors(
-    values: Floats, judged: Bools, season: Ints, levels: Floats, slopes: Floats, targets: Ints, lead: int
-) -> Floats:
-    """What came minus what each baseline had said `lead` steps before, `(rows, baselines, targets)`, NaN if unknown."""
-    origins = targets - lead
-    forecasts = levels[:, :, origins]
+    values: Floats, judged: Bools, season: Ints, levels: Floats, slopes: Floats, lead: int, stride: int
+) -> _Errors:
+    """What came minus what each baseline had said `lead` steps before."""
+    points = values.shape[1]
+    # Targets from oldest to newest, the newest point last; slices, since indexing by arrays copies slowly.
+    first = lead + (points - 1 - lead) % stride if points > lead else points
+    ends, starts = slice(first, None, stride), slice(first - lead, max(points - lead, 0), stride)
+    targets: Ints = np.arange(points, dtype=np.intp)[ends]
+    outcome = values[:, ends]
+    errors = np.zeros((values.shape[0], BASELINES, targets.size))
+    filters = errors[:, : len(FILTERS)]
+    np.subtract(outcome[:, None], levels[:, :, starts].swapaxes(0, 1), out=filters)
     for row, factor in enumerate(growth((lead,))[:, 0]):
         if factor > 0.0:
-            forecasts[row] += factor * slopes[row][:, origins]
-    outcome = values[:, targets]
-    error = np.full((values.shape[0], BASELINES, targets.size), np.nan)
-    error[:, : len(FILTERS)] = outcome[:, None] - forecasts.swapaxes(0, 1)
+            filters[:, row] -= factor * slopes[row][:, starts]
+    settled = np.argmax(judged, axis=1) + np.minimum(SETTLING_STEPS, judged.sum(axis=1) // 4)
+    known = np.zeros((values.shape[0], 2, targets.size))
+    known[:, 0] = judged[:, ends] & (targets - lead >= settled[:, None])
     rows = np.flatnonzero(season)
     if rows.size:
+        origins = targets - lead
         naive, shifted = seasonal(
             values[rows], levels[ANCHOR][rows], season[rows], origins, np.full_like(origins, lead)
         )
-        error[rows, SEASONAL_NAIVE] = outcome[rows] - naive
-        error[rows, SEASONAL_SHIFTED] = outcome[rows] - shifted
-    settled = np.argmax(judged, axis=1) + np.minimum(SETTLING_STEPS, judged.sum(axis=1) // 4)
-    unjudged = ~judged[:, targets] | (origins < settled[:, None])
-    if unjudged.any():
-        error[np.broadcast_to(unjudged[:, None], error.shape)] = np.nan
-    return error
-
-
-def _averaged(error: Floats, weights: Floats) -> Floats:
-    """Weighted mean of the absolute errors over the last axis, NaN where none is known."""
-    size = np.abs(error)
-    known = ~np.isnan(size)
-    if known.all():
-        return np.asarray(size @ (weights / weights.sum()))
-    total = known @ weights
-    return np.where(total > 0.0, (np.where(known, size, 0.0) @ weights) / np.maximum(total, 1e-300), np.nan)
+        errors[rows, SEASONAL_NAIVE] = np.nan_to_num(outcome[rows] - naive)
+        errors[rows, SEASONAL_SHIFTED] = np.nan_to_num(outcome[rows] - shifted)
+        known[rows, 1] = known[rows, 0] * (origins - settled[rows, None] >= season[rows, None])
+    if not known[:, 0].all():
+        filters *= known[:, :1]
+    if rows.size:
+        errors[:, len(FILTERS) :] *= known[:, 1:]
+    return _Errors(targets, errors, known)
 
 
 def _supported(residuals: Floats, counts: Floats, leads: tuple[int, ...]) -> Floats:
