@@ -30,7 +30,18 @@ from policies.acts import (
     urgency,
     workloads_of,
 )
-from policies.decision import EvictPod, Proposal, Reason, ReasonCode, SetBrownout, SetFloor, SetTraffic, ShiftZone, Veto
+from policies.decision import (
+    EvictPod,
+    Proposal,
+    Reason,
+    ReasonCode,
+    SetBrownout,
+    SetFloor,
+    SetTraffic,
+    ShiftZone,
+    SwitchOver,
+    Veto,
+)
 from policies.model import FastSeen, Mode, NodeSeen, Observation, PolicySet, WorkloadPolicy, WorkloadSeen
 from policies.rotation import Rotation
 from policies.tokens import (
@@ -126,6 +137,8 @@ class _Bench:
         if not is_disruptive(action):
             # Weights: one thing at a time on a workload, and the other one mattered more.
             return ladder.objection(proposal, policy) or (self._taken(name) if self._busy(name) else None)
+        if workload is None and isinstance(action, SwitchOver):
+            workload = WorkloadSeen(name, replicas=0, pods=())  # a database may be seen as members only
         if workload is None or (isinstance(self.context, Observation) and not self.context.api_ok):
             return Reason(ReasonCode.STALE_OBJECTS)
         if continues(action, name, self.memory):
