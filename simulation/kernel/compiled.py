@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from numba import njit
 
-# Functions that only other compiled functions call. numpy's error model: a division by zero gives inf, not a branch.
-inner = njit(error_model="numpy", _nrt=False)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def inner(function: F) -> F:
+    """Compiles a function that only compiled functions call.
+
+    Without numba's reference counts: nothing in the kernel allocates, and counting would cost more than the work.
+    With numpy's error model: a division by zero gives inf, not a branch.
+    """
+    compiled: F = njit(error_model="numpy", _nrt=False)(function)  # type: ignore[call-overload]
+    return compiled
+
+
+def entry(function: F) -> F:
+    """Compiles a function that Python calls, and keeps the result on disk. It holds no lock while it runs."""
+    compiled: F = njit(error_model="numpy", _nrt=False, nogil=True, cache=True)(function)  # type: ignore[call-overload]
+    return compiled
 
 
 def sources_digest() -> str:

@@ -34,7 +34,7 @@ class PodCounters:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCounters:
-    """By service in the plan's order, as its callers see it: an attempt ends with its answer or its timeout. Live views."""
+    """By service, as its callers see it: an attempt ends with its answer or its timeout. Live views."""
 
     offered: Counts  # first attempts
     attempts: Counts

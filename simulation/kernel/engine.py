@@ -28,6 +28,8 @@ from simulation.kernel.counters import (
 from simulation.kernel.draws import mixed
 from simulation.kernel.memory import ZONES, fresh_state
 from simulation.kernel.plan import Plan
+from simulation.kernel.pointer import described
+from simulation.kernel.tables import State
 
 _CFS_PHASE: Final = 0x6366  # salt of the draws that place pods' quota periods
 
@@ -65,7 +67,7 @@ class Engine:
 
     def __init__(self, plan: Plan, start_s: float, *, max_visits: int = 1 << 17) -> None:
         self.plan: Final = plan
-        self._state = fresh_state(plan, start_s, max_visits)
+        self._keep(fresh_state(plan, start_s, max_visits))
         self._service_index: Final = {service.name: i for i, service in enumerate(plan.services)}
         self._operation_index: Final = {operation.name: i for i, operation in enumerate(plan.operations)}
         self._births = 0
@@ -110,8 +112,10 @@ class Engine:
         clock = self._state.clock
         pending = self._state.arrivals[int(clock["next_arrival"][0]) :]
         clock["next_arrival"] = 0
-        self._state = self._state._replace(
-            arrivals=np.concatenate([pending, new]), orders=np.concatenate([self._state.orders, slips])
+        self._keep(
+            self._state._replace(
+                arrivals=np.concatenate([pending, new]), orders=np.concatenate([self._state.orders, slips])
+            )
         )
 
     def add_pod(self, service: str, cores: float, zone: int, *, cfs_period_s: float = 0.1) -> int:
@@ -348,7 +352,12 @@ class Engine:
         return row
 
     def _enter(self, command: int, pod: int, value: float = 0.0) -> None:
-        loop.enter(self._state, command, pod, float(value))
+        loop.enter(self._address, command, pod, float(value))
+
+    def _keep(self, state: State) -> None:
+        self._state = state
+        self._block = described(state)  # compiled code reads it by address; it must live as long as the state
+        self._address = int(self._block.ctypes.data)
 
     def _make_room_for_bins(self, until_s: float) -> None:
         bins, latency = self._state.service_bins, self._state.service_latency
@@ -356,11 +365,13 @@ class Engine:
         if needed <= len(bins):
             return
         more = max(needed, 2 * len(bins)) - len(bins)
-        self._state = self._state._replace(
-            service_bins=np.concatenate([bins, np.zeros((more, *bins.shape[1:]), bins.dtype)]),
-            service_latency=np.concatenate([latency, np.zeros((more, *latency.shape[1:]), latency.dtype)]),
+        self._keep(
+            self._state._replace(
+                service_bins=np.concatenate([bins, np.zeros((more, *bins.shape[1:]), bins.dtype)]),
+                service_latency=np.concatenate([latency, np.zeros((more, *latency.shape[1:]), latency.dtype)]),
+            )
         )
 
     def _make_room_for_commits(self) -> None:
         log = self._state.commits
-        self._state = self._state._replace(commits=np.concatenate([log, np.zeros_like(log)]))
+        self._keep(self._state._replace(commits=np.concatenate([log, np.zeros_like(log)])))

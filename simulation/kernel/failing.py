@@ -28,16 +28,7 @@ from simulation.kernel.visits import end_attempt
 
 @inner
 def _is_at_pod(stage: int) -> bool:
-    return (
-        stage == QUEUED
-        or stage == CPU_QUEUED
-        or stage == RUNNING
-        or stage == WAITING
-        or stage == POOL_QUEUED
-        or stage == CALLING
-        or stage == UNREACHED
-        or stage == BACKOFF
-    )
+    return stage in (QUEUED, CPU_QUEUED, RUNNING, WAITING, POOL_QUEUED, CALLING, UNREACHED, BACKOFF)
 
 
 @inner
@@ -65,7 +56,7 @@ def _tell_caller(s: State, v: int, now_s: float) -> None:
 @inner
 def _lose_visit(s: State, v: int, is_heard: bool, now_s: float) -> None:
     visit = s.visits[v]
-    if visit.stage == CALLING or visit.stage == UNREACHED or visit.stage == POOL_QUEUED:
+    if visit.stage in (CALLING, UNREACHED, POOL_QUEUED):
         forget_deadline(s, v)
     visit.connected = 0
     if visit.open:
@@ -78,8 +69,7 @@ def _lose_visit(s: State, v: int, is_heard: bool, now_s: float) -> None:
             _tell_caller(s, v, now_s)
         else:
             s.visits[visit.parent].child = NOBODY
-    has_event = visit.stage == RUNNING or visit.stage == WAITING or visit.stage == UNREACHED or visit.stage == BACKOFF
-    if has_event:
+    if visit.stage in (RUNNING, WAITING, UNREACHED, BACKOFF):  # its event is still in the heap
         visit.stage = DEAD
     else:
         free_visit(s, v)

@@ -22,8 +22,8 @@ def edges_s() -> NDArray[np.float64]:
 @inner
 def bucket(latency_s: float) -> int:
     """The bucket of a latency, read from the number's exponent and its two highest mantissa bits."""
-    index = (np.float64(latency_s).view(np.int64) >> np.int64(50)) - np.int64((1023 + _LOWEST_EXPONENT) * 4)
-    return min(max(index, np.int64(0)), np.int64(BUCKETS - 1))
+    index = (np.float64(latency_s).view(np.int64) >> 50) - (1023 + _LOWEST_EXPONENT) * 4
+    return min(max(int(index), 0), BUCKETS - 1)
 
 
 def quantile_s(counts: NDArray[np.integer], q: float) -> float | None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from numba import njit
-
-from simulation.kernel.compiled import inner, sources_digest
+from simulation.kernel.compiled import entry, inner, sources_digest
 from simulation.kernel.counting import count_offered
 from simulation.kernel.cpu import book, change_speed, leave_cpu, throttle
 from simulation.kernel.draws import request_key
 from simulation.kernel.failing import lose_work
+from simulation.kernel.pointer import state_at
 from simulation.kernel.probes import attend_to_probes
 from simulation.kernel.queues import await_deadline, free_visit, new_visit, pop
 from simulation.kernel.tables import (
@@ -144,10 +143,11 @@ def _advance(s: State, until_s: float) -> None:
             book(s, p, clock.now_s)
 
 
-def _entry(digest: str) -> Callable[[State, int, int, float], None]:
-    @njit(error_model="numpy", cache=True, nogil=True, _nrt=False)
-    def enter(s: State, command: int, pod: int, value: float) -> None:
+def _entry(digest: str) -> Callable[[int, int, int, float], None]:
+    @entry
+    def enter(address: int, command: int, pod: int, value: float) -> None:
         digest  # noqa: B018 - makes the digest part of the key under which this function is cached
+        s = state_at(address)
         now_s = s.clock[0].now_s
         if command == ADVANCE:
             _advance(s, value)

@@ -5,6 +5,8 @@ Nothing here calls itself, directly or by a detour: whatever would is an event a
 
 from __future__ import annotations
 
+import numpy as np
+
 from simulation.kernel.compiled import inner
 from simulation.kernel.counting import commit, count_attempt_end, count_client_end, count_offered
 from simulation.kernel.cpu import ask_for_cpu
@@ -83,7 +85,7 @@ def _drawn_endpoint(s: State, service: int, u: float) -> int:
 
 
 @inner
-def _chosen_endpoint(s: State, service: int, key: int, attempt: int, previous: int) -> int:
+def _chosen_endpoint(s: State, service: int, key: np.uint64, attempt: int, previous: int) -> int:
     """The pod that an attempt goes to, another than the attempt before if there is one; NOBODY without endpoints."""
     count = s.services[service].endpoints
     if count == 0:
