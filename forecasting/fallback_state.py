@@ -116,7 +116,10 @@ def merged(current: FallbackState, before: FallbackState, requested: tuple[str, 
 
     Only what lasts is kept: what waited for an outcome during the gap is dropped.
     """
-    absent = tuple(name for name in before.names if name in set(requested) - set(current.names))
+    if len(current.names) == len(requested):
+        return current
+    missing = set(requested) - set(current.names)
+    absent = tuple(name for name in before.names if name in missing)
     if not absent:
         return current
     whole = rows_for(current, current.names + absent)

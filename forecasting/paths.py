@@ -71,7 +71,8 @@ def joint_paths(
         if origins.size:
             template = np.take(values[block], origins + ahead[:, None], axis=1)
             template -= level[block][:, None, origins]
-            template -= slope[block][:, None, origins] * ahead[:, None]
+            if slope[block].any():
+                template -= slope[block][:, None, origins] * ahead[:, None]
             order = _order(template, jitter)
             if not measured[block].all():
                 order[~measured[block]] = unmeasured_order
