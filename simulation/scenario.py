@@ -279,6 +279,14 @@ def scenario_of(raw: Any, source: str) -> Scenario:
         raise ScenarioInvalid(_explain(error, source)) from None
 
 
+def trace_of(raw: Any, source: str) -> Trace:
+    """A trace given in parts, checked like one in a scenario file."""
+    try:
+        return Trace.model_validate(raw)
+    except ValidationError as error:
+        raise ScenarioInvalid(_explain(error, source)) from None
+
+
 def _explain(error: ValidationError, source: str) -> str:
     lines = []
     for problem in error.errors():

@@ -70,6 +70,8 @@ class Summary:
     faults: tuple[FaultSummary, ...]
     failures: tuple[Failure, ...]
     scores: tuple[Score, ...]  # completed beside the baseline
+    starts_at: str  # clock time of t = 0, and length, of the first scenario
+    duration_s: float
 
     def mean(self, arm: str, figure: str) -> float | None:
         return self.arms[arm][figure].mean
@@ -112,6 +114,8 @@ def summarise(
         faults=_fault_summaries(full, arms, baseline),
         failures=tuple(failures),
         scores=full,
+        starts_at=scenarios[0].starts_at,
+        duration_s=scenarios[0].duration_s,
     )
 
 

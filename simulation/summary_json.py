@@ -15,6 +15,8 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "scenario": summary.scenarios[0] if len(summary.scenarios) == 1 else "several",
         "scenarios": list(summary.scenarios),
         "seeds": list(summary.seeds),
+        "starts_at": summary.starts_at,
+        "duration_s": summary.duration_s,
         "baseline": summary.baseline,
         "verdict": verdict(summary),
         "arms": {arm: {f: _estimate_json(e) for f, e in figures.items()} for arm, figures in summary.arms.items()},
