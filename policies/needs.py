@@ -25,6 +25,7 @@ class Ask:
     window_steps: Ints  # how far ahead today's pods must last, ≥ 1
     current_rps: Floats  # measured now, 0 where unknown
     recent_rps: Floats  # mean of the last two points, 0 where unknown
+    rise_rps: Floats  # by how much that mean grows until pods asked for now are Ready, if it goes on as it did
     capacity_rps: Floats  # per pod
     target_utilization: Floats
     saturation_utilization: Floats
@@ -50,24 +51,28 @@ def pods_needed(forecast: Forecast, ask: Ask) -> Needs:
     """The cheapest numbers of pods that hold from now until pods asked for at the next tick could be Ready.
 
     Expected demand fills them to the target at most; beyond it, the mean shortfall of the worst futures (CVaR) is
-    priced in pods where requests begin to fail, at saturation.
+    priced in pods where requests begin to fail, at saturation. A forecast that measured demand has outrun is not waited
+    for: what was measured goes on rising as it did.
     """
     peaks = _peaks(forecast.paths, ask.rows, ask.window_steps) * ask.factor[:, None]
     median, _ = _highest(forecast, ask, 0.5)
     p95, p95_step = _highest(forecast, ask, 0.95)
     target_rps = ask.capacity_rps * ask.target_utilization
     saturation_rps = ask.capacity_rps * ask.saturation_utilization
+    outrun = ask.recent_rps > p95
+    rising_rps = np.where(outrun, ask.recent_rps + np.clip(ask.rise_rps, 0.0, ask.recent_rps), 0.0)
     load_pods = np.maximum(median, ask.recent_rps) / target_rps
     peak_pods = peaks / saturation_rps[:, None]
     risk = cheapest_pods(peak_pods, ask.violation_cost, ask.cvar_level)
-    pods = np.maximum.reduce([risk, _round_up(load_pods), _round_up(ask.current_rps / saturation_rps)])
+    measured_rps = np.maximum(ask.current_rps, rising_rps)
+    pods = np.maximum.reduce([risk, _round_up(load_pods), _round_up(measured_rps / saturation_rps)])
     everything = np.asarray(forecast.quantile(0.95)[ask.rows].max(axis=1)) * ask.factor
     return Needs(
         pods=pods,
         load_pods=load_pods,
         risk_pods=risk,
         peak_median_rps=median,
-        peak_p95_rps=p95,
+        peak_p95_rps=np.maximum(p95, rising_rps),
         peak_at_s=forecast.times_s[p95_step],
         served_share=np.asarray((peak_pods <= pods[:, None]).mean(axis=1)),
         horizon_p95_rps=everything,

@@ -20,6 +20,7 @@ TICK_S = 15.0
 DEADBAND_PODS = 0.15  # a pod goes only when the load would still fit with this much to spare
 VISITS_HALF_LIFE_S = 600.0
 LEAST_VISITS_RPS = 1.0  # of the entry: fewer requests say little about the ratio
+RECENT_LOOKS = 4
 BUSY_UTILIZATION = 0.85  # saturated pods this busy lack CPU; idle ones wait for something that pods do not bring
 BUSY_STEP_RATIO = 0.10
 
@@ -33,7 +34,7 @@ class ScalingState:
     floor: FloorState = field(default_factory=FloorState)
     own: float = 0.0
     entry: float = 0.0
-    last_rps: float | None = None
+    measured_rps: tuple[float, ...] = ()  # the last looks, oldest first
     looked_at_s: float | None = None
 
     @property
@@ -52,8 +53,6 @@ class _Subject:
     lead_s: float
     row: int
     factor: float
-    current_rps: float
-    recent_rps: float
     missing: int  # pods that replicas count and that serve nothing
 
 
@@ -128,9 +127,19 @@ def _subject(
     missing: int,
 ) -> _Subject:
     row, factor, current_rps = source
-    recent_rps = current_rps if state.last_rps is None else 0.5 * (state.last_rps + current_rps)
-    state = ScalingState(state.floor, state.own, state.entry, current_rps, state.looked_at_s)
-    return _Subject(seen, policy, state, capacity, lead_s, row, factor, current_rps, recent_rps, missing)
+    measured_rps = (*state.measured_rps[1 - RECENT_LOOKS :], current_rps)
+    state = ScalingState(state.floor, state.own, state.entry, measured_rps, state.looked_at_s)
+    return _Subject(seen, policy, state, capacity, lead_s, row, factor, missing)
+
+
+def _recent(measured_rps: tuple[float, ...], ahead_s: float) -> tuple[float, float]:
+    """(mean of the last two looks, what it grows by in `ahead_s` if it goes on as it did since the two before)."""
+    recent_rps = sum(measured_rps[-2:]) / len(measured_rps[-2:])
+    if len(measured_rps) < RECENT_LOOKS:
+        return recent_rps, 0.0
+    earlier_rps = 0.5 * (measured_rps[0] + measured_rps[1])
+    # The two means lie two ticks apart, and the newer one half a tick back.
+    return recent_rps, (recent_rps - earlier_rps) / (2.0 * TICK_S) * (ahead_s + 0.5 * TICK_S)
 
 
 def _expiry(before: ScalingState, after: ScalingState) -> tuple[Reason, ...]:
@@ -148,7 +157,7 @@ def _looked(state: ScalingState, seen: WorkloadSeen, entry: WorkloadSeen | None,
         if measurable:
             keep = 0.5 ** (elapsed_s / VISITS_HALF_LIFE_S)
             own, through = own * keep + seen.offered_rps, through * keep + entry.offered_rps
-    return ScalingState(floors.looked(state.floor, seen, elapsed_s, now_s), own, through, state.last_rps, now_s)
+    return ScalingState(floors.looked(state.floor, seen, elapsed_s, now_s), own, through, state.measured_rps, now_s)
 
 
 def _hold(seen: WorkloadSeen, floor: FloorState, capacity: Capacity | None, now_s: float) -> Reason | None:
@@ -206,13 +215,15 @@ def _missing(seen: WorkloadSeen, leaving: int, lead_s: float, now_s: float) -> i
 def _ask(demand: Forecast, subjects: list[_Subject], now_s: float) -> Ask:
     scaling = [subject.policy.scaling for subject in subjects]
     lead_s = np.array([subject.lead_s for subject in subjects])
+    recent = [_recent(subject.state.measured_rps, subject.lead_s + TICK_S) for subject in subjects]
     ahead = np.ceil((now_s + lead_s + TICK_S - demand.last_at_s) / demand.step_s - 1e-9)
     return Ask(
         rows=np.array([subject.row for subject in subjects], dtype=np.int64),
         factor=np.array([subject.factor for subject in subjects]),
         window_steps=np.clip(ahead, 1, demand.steps).astype(np.int64),
-        current_rps=np.array([subject.current_rps for subject in subjects]),
-        recent_rps=np.array([subject.recent_rps for subject in subjects]),
+        current_rps=np.array([subject.state.measured_rps[-1] for subject in subjects]),
+        recent_rps=np.array([mean_rps for mean_rps, _ in recent]),
+        rise_rps=np.array([rise_rps for _, rise_rps in recent]),
         capacity_rps=np.array([subject.capacity.safe_rps for subject in subjects]),
         target_utilization=np.array([policy.target_utilization for policy in scaling]),
         saturation_utilization=np.array([policy.saturation_utilization for policy in scaling]),
@@ -287,7 +298,7 @@ def _facts(subject: _Subject, needs: Needs, index: int, current: int, value: int
         "ready_pods": float(ready),
         "demand_rps": float(needs.peak_p95_rps[index]),
         "demand_median_rps": float(needs.peak_median_rps[index]),
-        "current_rps": subject.current_rps,
+        "current_rps": subject.state.measured_rps[-1],
         "at_s": float(needs.peak_at_s[index]),
         "capacity_rps": capacity_rps * ready,
         "pod_capacity_rps": capacity_rps,

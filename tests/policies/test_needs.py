@@ -64,9 +64,17 @@ def forecast(paths: Floats) -> Forecast:
 
 def ask(count: int, window_steps: list[int], **given_: float) -> Ask:
     values = {
-        "factor": 1.0, "current_rps": 0.0, "recent_rps": 0.0, "capacity_rps": 10.0, "target_utilization": 0.7,
-        "saturation_utilization": 0.92, "violation_cost": 30.0, "cvar_level": 0.95, **given_,
-    }  # fmt: skip
+        "factor": 1.0,
+        "current_rps": 0.0,
+        "recent_rps": 0.0,
+        "rise_rps": 0.0,
+        "capacity_rps": 10.0,
+        "target_utilization": 0.7,
+        "saturation_utilization": 0.92,
+        "violation_cost": 30.0,
+        "cvar_level": 0.95,
+        **given_,
+    }
     return Ask(
         rows=np.arange(count), window_steps=np.array(window_steps), **{k: np.full(count, v) for k, v in values.items()}
     )
@@ -107,6 +115,17 @@ def test_measured_demand_is_never_planned_below() -> None:
     # Two points at 35: 35 / 7 = 5. A single point at 46: 46 / 9.2 = 5, where requests begin to fail.
     assert int(pods_needed(forgotten, ask(1, [4], recent_rps=35.0)).pods[0]) == 5
     assert int(pods_needed(forgotten, ask(1, [4], current_rps=46.0)).pods[0]) == 5
+
+
+def test_a_forecast_that_measured_demand_has_outrun_is_not_waited_for() -> None:
+    made = forecast(np.full((1, 100, 8), 20.0))
+
+    outrun = pods_needed(made, ask(1, [4], recent_rps=30.0, rise_rps=20.0))
+    leaping = pods_needed(made, ask(1, [4], recent_rps=30.0, rise_rps=500.0))
+    followed = pods_needed(made, ask(1, [4], recent_rps=20.0, rise_rps=20.0))
+
+    # (30 + 20) / 9.2 → 6, at most twice what was measured, 60 / 9.2 → 7; as forecast, 20 / 7 → 3.
+    assert [int(needs.pods[0]) for needs in (outrun, leaping, followed)] == [6, 7, 3]
 
 
 def test_a_driven_workload_scales_the_row_of_its_entry() -> None:

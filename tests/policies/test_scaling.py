@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -397,7 +398,7 @@ def test_whatever_comes_floors_stay_in_bounds_expire_and_descend_at_the_pace(
         standing.append(desk.seen.hpa_min or 0)
     for start in range(len(standing)):
         minute = standing[start : start + 5]  # five looks, four steps of 15 s
-        assert minute[0] - minute[-1] <= max(1, int(0.1 * max(minute)))
+        assert minute[0] - minute[-1] <= math.ceil(0.1 * max(minute))  # whole pods of 10 % a minute, at least one
 
 
 @settings(max_examples=40, deadline=None)
