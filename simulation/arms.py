@@ -53,6 +53,7 @@ class ArmSettings:
     target_ratio: float = 0.7
     look_ahead_s: float = 120.0
     range_s: float = 300.0  # how far back a trend is read
+    season_s: float = 600.0  # of Holt-Winters
     stable_window_s: float = 60.0
     panic_threshold_pct: float = 200.0
     margin_ratio: float = 0.1  # added to a periodic forecast
@@ -101,10 +102,10 @@ _ARMS: Mapping[str, _Arm] = {
         "target_ratio",
         {**_RATE, "stable_window_s": Knob(30, 600, "int"), "panic_threshold_pct": Knob(110, 400, "int")},
     ),
-    "phpa-linear": _Arm(
-        "phpa-linear", "none", "hpa_target_pct", {**_HPA, **_AHEAD, "range_s": Knob(60, 1800, "int")}
+    "phpa-linear": _Arm("phpa-linear", "none", "hpa_target_pct", {**_HPA, **_AHEAD, "range_s": Knob(60, 1800, "int")}),
+    "phpa-holt-winters": _Arm(
+        "phpa-holt-winters", "none", "hpa_target_pct", {**_HPA, **_AHEAD, "season_s": Knob(120, 3600, "int")}
     ),
-    "phpa-holt-winters": _Arm("phpa-holt-winters", "none", "hpa_target_pct", {**_HPA, **_AHEAD}),
     "predict-linear": _Arm(
         "predict-linear", "none", "target_ratio", {**_RATE, **_AHEAD, **_HPA, "range_s": Knob(60, 1800, "int")}
     ),

@@ -1,0 +1,98 @@
+"""What the fast lanes see each second: a request to every pod from two zones, and the gateway's own counters.
+
+A probe fails when the pod is dead or cut off from the vantage zone, refuses connections, rejects because its queue is
+full, or would answer later than the probe waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.model import ProbeSeen
+from simulation.cluster.pods import Pod, Stage
+from simulation.world import World
+
+TIMEOUT_S = 1.0
+#: Zones that probe: where the two replicas of the operator run.
+VANTAGES = 2
+#: Share of failed requests in a second from which a look is worth while; below it there is no overload to speak of.
+_TROUBLED_RATIO = 0.02
+#: The exact backlog is summed up only when the mean work of what is there comes near it.
+_SUSPICIOUS_SHARE = 0.25
+
+
+class Probes:
+    """One look per second. `troubled` is cheap and says whether the rest needs to be read at all."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._zones = world.scenario.topology.zones[:VANTAGES]
+        topology = world.scenario.topology
+        self._entry = list(world.services).index(topology.entry_service)
+        self._mean_cpu_s = {
+            service.name: max(o.cpu_ms for o in topology.operations if o.name.partition(".")[0] == service.name) / 1000
+            for service in topology.services
+        }
+        self._offered = self._failed = self._ok = 0
+        self.gateway_rate_rps: float | None = None
+        self.gateway_failed_ratio: float | None = None
+
+    def look(self) -> bool:
+        """Read the gateway's counters of the last second. True: something out there does not answer as it should."""
+        failed_ratio = self._read_gateway()
+        if failed_ratio is not None and failed_ratio >= _TROUBLED_RATIO:
+            return True
+        if not all(node.ready and node.reachable for node in self._world.nodes.values()):
+            return True
+        return any(
+            pod.endpoint and (pod.stage is not Stage.SERVING or self._is_late(pod))
+            for deployment in self._world.services.values()
+            for pod in deployment.pods
+        )
+
+    def probes(self) -> tuple[ProbeSeen, ...]:
+        """Every pod that is, or would but for our label be, in its Service's endpoints."""
+        return tuple(
+            ProbeSeen(deployment.name, pod.name, pod.node, pod.zone, self._answers(pod))
+            for deployment in self._world.services.values()
+            for pod in deployment.pods
+            if pod.slot is not None and pod.ready and not pod.deleting
+        )
+
+    def _answers(self, pod: Pod) -> Mapping[str, bool | None]:
+        answers = pod.stage is Stage.SERVING and not self._is_late(pod)
+        return {zone: self._vantage(zone, pod, answers) for zone in self._zones}
+
+    def _vantage(self, zone: str, pod: Pod, answers: bool) -> bool | None:
+        """None: the vantage point itself is gone."""
+        nodes = [node for node in self._world.nodes.values() if node.zone == zone]
+        if not any(node.alive for node in nodes):
+            return None
+        if pod.node is None or not self._world.nodes[pod.node].alive:
+            return False
+        if self._world.nodes[pod.node].cut_off != nodes[0].cut_off or (nodes[0].cut_off and pod.zone != zone):
+            return False
+        return answers
+
+    def _is_late(self, pod: Pod) -> bool:
+        """A request that came now would not be answered in time. Most pods are cleared by their gauges alone."""
+        if pod.slot is None:
+            return False
+        counters = self._world.engine.pods
+        in_progress, queued = int(counters.in_progress[pod.slot]), int(counters.queued[pod.slot])
+        if queued >= pod.spec.queue and in_progress >= pod.spec.concurrency:
+            return True
+        cores = min(pod.spec.cpu_limit, float(pod.spec.threads)) * pod.share * pod.warmth
+        if (in_progress + queued) * self._mean_cpu_s[pod.service] < _SUSPICIOUS_SHARE * TIMEOUT_S * cores:
+            return False
+        return self._world.engine.backlog_s(pod.slot) > TIMEOUT_S * cores
+
+    def _read_gateway(self) -> float | None:
+        services, row = self._world.engine.services, self._entry
+        offered, failed, ok = int(services.offered[row]), int(services.failed[row]), int(services.ok[row])
+        arrived, lost, answered = offered - self._offered, failed - self._failed, ok - self._ok
+        self._offered, self._failed, self._ok = offered, failed, ok
+        self.gateway_rate_rps = float(arrived)
+        ended = lost + answered
+        self.gateway_failed_ratio = lost / ended if ended > 0 else None
+        return self.gateway_failed_ratio
