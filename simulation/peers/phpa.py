@@ -10,6 +10,7 @@ which forgets the beginning at the pace of the smoothing factors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal, NamedTuple
@@ -64,6 +65,14 @@ class PhpaState:
     smoothed: Smoothed | None = None
     stored_at_s: float | None = None
     targets: tuple[Count, ...] = ()
+
+
+def learned(settings: PhpaSettings, history: Sequence[Count]) -> PhpaState:
+    """Memory of an operator that has stored these counts already, oldest first, one per interval."""
+    state = PhpaState()
+    for count in history:
+        state = _stored(settings, state, count)
+    return replace(state, stored_at_s=history[-1].at_s) if history else state
 
 
 def propose(settings: PhpaSettings, state: PhpaState, hpa: HpaDecision, now_s: float) -> tuple[int | None, PhpaState]:

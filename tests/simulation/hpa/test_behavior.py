@@ -149,6 +149,14 @@ def test_with_behavior_an_entry_exactly_as_old_as_the_window_neither_counts_nor_
     assert stabilized.recommendations == (memory[0], Recommendation(3, 0.0))
 
 
+def test_with_behavior_an_entry_is_reused_only_when_both_windows_have_forgotten_it() -> None:
+    memory = (Recommendation(9, -400.0), Recommendation(8, -100.0))
+
+    stabilized = stabilize_with_behavior(memory, 5, 5, up_window_s=300.0, down_window_s=60.0, now_s=0.0)
+
+    assert stabilized.recommendations == (Recommendation(5, 0.0), memory[1])
+
+
 @pytest.mark.parametrize(
     ("current", "desired", "expected"),
     [

@@ -85,8 +85,8 @@ def cpu(target_pct: int) -> ResourceMetric:
         pytest.param(50, [pod("p0"), pod("p1"), pod("p2")], (800, 700, 900), (5, 80, 800), id="scale-up"),
         # 600/3000 = 20 %, 20/50 = 0.4, ceil(1.2) = 2
         pytest.param(50, [pod("p0"), pod("p1"), pod("p2")], (200, 100, 300), (2, 20, 200), id="scale-down"),
-        # 1000/3000 = 33.3 % truncated to 33; 33/30 = 1.1 is inside 10 %, 33.3/30 would not be
-        pytest.param(30, [pod("p0"), pod("p1"), pod("p2")], (333, 333, 334), (3, 33, 333), id="truncation-holds"),
+        # 1006/3000 = 33.5 % truncated to 33; 33/30 = 1.1 is inside 10 %, 33.5/30 would not be
+        pytest.param(30, [pod("p0"), pod("p1"), pod("p2")], (335, 335, 336), (3, 33, 335), id="truncation-holds"),
         # 34/30 = 1.133: outside, ceil(3.4) = 4
         pytest.param(30, [pod("p0"), pod("p1"), pod("p2")], (340, 340, 340), (4, 34, 340), id="just-outside"),
         # the deleted and the failed pod do not count: 1.6 · 2 ready = 3.2 → 4, though 4 are wanted by the spec
@@ -99,6 +99,10 @@ def cpu(target_pct: int) -> ResourceMetric:
         ),
         # r = 100/50 = 2 over p0; p1 (big request) filled with 0: 1000/4000 = 25 %, r' = 0.5: direction turned → 2
         pytest.param(50, [pod("p0"), never_ready("p1", 3000)], (1000, 900), (2, 100, 1000), id="unready-turns-it"),
+        # r = 100/50 = 2 over p0, p1; p2 filled with 0: 2000/4000 = 50 %, r' = 1: stays; unfilled it would be 4
+        pytest.param(
+            50, [pod("p0"), pod("p1"), never_ready("p2", 2000)], (1000, 1000, 1), (3, 100, 1000), id="unready-is-idle"
+        ),
         # r = 400/50 = 8 over p0; p1 missing, requests 3000: 4000/4000 = 100 %, r' = 2, ceil(2 · 2) = 4
         pytest.param(50, [pod("p0"), pod("p1", 3000)], (4000, None), (4, 400, 4000), id="missing-is-idle-going-up"),
         # r = 10/50 = 0.2 over p0..p2; p3 missing at its whole request 1000: 1300/4000 = 32 %, r' = 0.64, ceil(2.56) = 3

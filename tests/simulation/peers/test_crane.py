@@ -48,9 +48,11 @@ def test_the_forecast_continues_where_the_history_ends() -> None:
 @pytest.mark.parametrize(
     "history",
     [
-        pytest.param(np.random.default_rng(1).normal(100.0, 20.0, 4 * DAY), id="noise"),
+        pytest.param(np.random.default_rng(7).normal(100.0, 20.0, 4 * DAY), id="noise"),
         pytest.param(100.0 + np.cumsum(np.random.default_rng(2).normal(0.0, 1.0, 4 * DAY)), id="random-walk"),
         pytest.param(np.linspace(10.0, 200.0, 4 * DAY), id="trend"),
+        # ten days of it: strong in the spectrum and correlated with itself a day later, but no peak there
+        pytest.param(np.linspace(10.0, 200.0, 10 * DAY), id="long-trend"),
         pytest.param(np.full(4 * DAY, 70.0), id="constant"),
         pytest.param(wave(1.9), id="less-than-two-days"),
         pytest.param(100.0 + 50.0 * np.sin(2 * np.pi * np.arange(4 * DAY) / (DAY * 0.73)), id="another-period"),

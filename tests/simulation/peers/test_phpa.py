@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from simulation.hpa.values import HpaDecision, MetricError, MetricStatus, Reason
-from simulation.peers.phpa import PhpaSettings, PhpaState, hpa_proposal, propose
+from simulation.peers.phpa import Count, PhpaSettings, PhpaState, hpa_proposal, learned, propose
 
 
 def hpa(proposal: int | None, *, current: int = 1) -> HpaDecision:
@@ -118,3 +118,13 @@ def test_values_are_stored_no_faster_than_the_interval() -> None:
 
     # stored: 2 at 0 s, 4 at 30 s; at 15 s nothing; at 30 s the line gives 4 + 2 = 6
     assert run(settings, [2, 9, 4]) == [2, 9, 6]
+
+
+def test_a_history_that_was_stored_before_is_known_from_the_first_sync() -> None:
+    settings = PhpaSettings("holt-winters", season_s=60.0, downscale_stabilization_s=0.0)
+    history = [Count(15.0 * (i - 9), replicas) for i, replicas in enumerate([1, 1, 9, 1, 1, 1, 9, 1, 1])]
+
+    # the next value is known as a quiet one; after it the peak is due
+    answer, _ = propose(settings, learned(settings, history), hpa(1), 0.0)
+
+    assert answer == 9
