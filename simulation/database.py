@@ -5,6 +5,8 @@ Members are ordinary pods; the Service's only endpoint is the primary.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from simulation.cluster.endpoints import Endpoints
 from simulation.cluster.ground import Ground
 from simulation.cluster.kubelet import Kubelet
@@ -29,7 +31,8 @@ class Database:
         ground: Ground,
         kubelet: Kubelet,
         endpoints: Endpoints,
-        nodes: dict[str, Node],
+        nodes: Mapping[str, Node],
+        holds_orders: bool,
     ) -> None:
         assert deployment.spec.database is not None
         self.name = deployment.name
@@ -44,6 +47,7 @@ class Database:
         self._kubelet = kubelet
         self._endpoints = endpoints
         self._nodes = nodes
+        self._holds_orders = holds_orders
         self._started_s = ground.now_s
         self._filled_mib: dict[str, float] = {}  # by faults, per member's volume
         self._lost_s: float | None = None  # since when the primary does not serve
@@ -161,7 +165,7 @@ class Database:
             return
         chosen = candidates[0]
         behind_s = self.lag_of(chosen.name)
-        if behind_s > 0.0:
+        if behind_s > 0.0 and self._holds_orders:
             self._ground.engine.lose_commits(lost_s - behind_s)
         self.failovers += 1
         self._lost_s = None

@@ -63,7 +63,7 @@ class Traffic:
 
         Sampling noise included. Another first interval draws other noise, so ask once for all that is needed.
         """
-        middles = first_s + (np.arange(steps) + 0.5) * step_s
+        middles: Floats = first_s + (np.arange(steps, dtype=np.float64) + 0.5) * step_s
         rate = self.history_rps(middles)
         known = ~np.isnan(rate)
         counts = generator(self._seed, "history", first_s, step_s).poisson(np.where(known, rate, 0.0) * step_s)

@@ -65,8 +65,11 @@ class World:
         self._endpoints = Endpoints(self._ground, self.services, self._endpoint_pods, self._kubelet.close_slot)
         self._contention = Contention(self._ground, self.nodes, self._kubelet, self.usage, slots)
         self._deployments = Deployments(self._ground, self.services, self.nodes, self._kubelet, self.usage)
+        order_stores = {o.name.partition(".")[0] for o in topology.operations if o.commits}
         self.databases: Mapping[str, Database] = {
-            name: Database(deployment, self._ground, self._kubelet, self._endpoints, self.nodes)
+            name: Database(
+                deployment, self._ground, self._kubelet, self._endpoints, self.nodes, holds_orders=name in order_stores
+            )
             for name, deployment in self.services.items()
             if deployment.spec.database is not None
         }

@@ -52,7 +52,7 @@ class Contention:
 
     def _divide(self, node: Node, wanted: Floats, short: bool) -> None:
         pods = [pod for pod in node.pods.values() if pod.slot is not None]
-        slots = [pod.slot for pod in pods]
+        slots = [pod.slot for pod in pods if pod.slot is not None]
         if not short:
             for pod in pods:
                 self._kubelet.set_share(pod, 1.0)
