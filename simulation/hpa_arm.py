@@ -1,4 +1,4 @@
-"""One HorizontalPodAutoscaler of the simulated cluster: the upstream algorithm between the metrics APIs and the world."""
+"""One HorizontalPodAutoscaler of the simulated cluster: the upstream algorithm between metrics and world."""
 
 from __future__ import annotations
 
@@ -80,9 +80,8 @@ class HpaController:
         decision = self.decide(now_s)
         if decision is None or not decision.rescaled:
             return
-        by_floor = (
-            self._floors.is_raised(self._deployment.name) and decision.desired == self._effective(now_s).min_replicas
-        )
+        minimum = self._effective(now_s).min_replicas
+        by_floor = self._floors.is_raised(self._deployment.name) and decision.desired == minimum
         self.write(decision.desired, "floor" if by_floor else "hpa", now_s)
 
     def write(self, replicas: int, by: Literal["hpa", "floor", "peer"], now_s: float) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from forecasting.forecast import Floats
 from simulation.arms import ArmSettings
 from simulation.feeds.prometheus import Prometheus
-from simulation.hpa.values import MetricSpec, Reading
+from simulation.hpa.values import ExternalMetric, Reading
 from simulation.hpa_arm import HpaController, Minimum
 from simulation.peers import crane, cron, kpa, phpa, predict_linear
 from simulation.world import World
@@ -45,11 +45,12 @@ class PredictLinearMetric:
         )
         self._state = predict_linear.PredictLinearState()
         self._columns = max(2, int(settings.range_s / 15.0) + 2)
-        self.spec: MetricSpec = predict_linear.metric(self._settings)
+        self.spec: ExternalMetric = predict_linear.metric(self._settings)
 
     def read(self, now_s: float) -> Reading:
         scrape = self._prometheus.query(now_s)
-        times_s = rates_rps = np.empty(0)
+        times_s: Floats = np.empty(0)
+        rates_rps: Floats = np.empty(0)
         if scrape is not None:
             rates_rps = self._prometheus.demand.recent(scrape.column, self._columns)[self._row]
             times_s = self._prometheus.demand.time_s(scrape.column) - 15.0 * np.arange(len(rates_rps))[::-1]
@@ -76,7 +77,7 @@ class CraneMetric:
         self._state = crane.CraneState()
         self._past = _past_rps(world, workload)
         self._scraped_before_s = prometheus.first_s
-        self.spec: MetricSpec = crane.metric(self._settings)
+        self.spec: ExternalMetric = crane.metric(self._settings)
 
     def read(self, now_s: float) -> Reading:
         scrape = self._prometheus.query(now_s)
@@ -93,7 +94,7 @@ class CraneMetric:
 def schedule_of(world: World, workload: Workload, settings: ArmSettings) -> Minimum:
     """The minimum by time of day that yesterday's demand suggests to an attentive person."""
     start_s = world.now_s
-    times_s = start_s - _PAST_STEP_S * np.arange(round(_DAY_S / _PAST_STEP_S), 0, -1)
+    times_s: Floats = start_s - _PAST_STEP_S * np.arange(round(_DAY_S / _PAST_STEP_S), 0, -1.0)
     windows = cron.windows_from_demand(
         times_s,
         workload.visits * world.traffic.history_rps(times_s),
@@ -130,7 +131,7 @@ class PhpaController:
 
 
 class KpaController:
-    """Knative's autoscaler in place of the HPA, fed each second by the pods' own request counts, as queue-proxies do."""
+    """Knative's autoscaler in place of the HPA, fed by the pods' own request counts, as queue-proxies do."""
 
     def __init__(self, world: World, hpa: HpaController, workload: Workload, settings: ArmSettings) -> None:
         self._world = world
@@ -168,5 +169,5 @@ class KpaController:
 def _past_rps(world: World, workload: Workload) -> Floats:
     """Demand by the minute on the days that are remembered, up to the start of the run."""
     minutes = round(world.scenario.history.days_remembered * _DAY_S / _PAST_STEP_S)
-    times_s = world.now_s - _PAST_STEP_S * np.arange(minutes, 0, -1)
+    times_s: Floats = world.now_s - _PAST_STEP_S * np.arange(minutes, 0, -1.0)
     return np.asarray(workload.visits * world.traffic.history_rps(times_s))

@@ -122,7 +122,7 @@ def _autoscalers(
             service.hpa.min_replicas,
             service.hpa.max_replicas,
         )
-        own = None
+        own: PredictLinearMetric | CraneMetric | None = None
         if settings.scaler == "predict-linear":
             own = PredictLinearMetric(world, prometheus, workload, settings)
         elif settings.scaler == "crane-fft":

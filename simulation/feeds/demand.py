@@ -48,7 +48,7 @@ class DemandLog:
         self._gateway_by_age: dict[int, Floats] = {}
         for age in (_DAY_POINTS, _WEEK_POINTS):
             columns = np.arange(CONTEXT_POINTS, self._values.shape[1] + HORIZON_STEPS) - age
-            times = self._first_at_s + STEP_S * columns
+            times: Floats = self._first_at_s + STEP_S * columns.astype(np.float64)
             gateway = np.full(len(times), np.nan)
             before_run = times < first_scrape_s
             gateway[before_run] = _step_means(traffic, times[before_run])
@@ -104,7 +104,7 @@ class DemandLog:
         return np.asarray(self._visits[:, None] * gateway[None, first_known : first_known + HORIZON_STEPS])
 
     def _remember(self, traffic: Traffic, seed: int) -> None:
-        times = self._first_at_s + STEP_S * np.arange(CONTEXT_POINTS)
+        times: Floats = self._first_at_s + STEP_S * np.arange(CONTEXT_POINTS, dtype=np.float64)
         gateway = _step_means(traffic, times)
         expected = self._visits[:, None] * np.nan_to_num(gateway)[None, :] * STEP_S
         # Clients come one by one: without their sampling noise the past would look smoother than the present.
