@@ -15,7 +15,7 @@ from policies.fast_lane import FastLaneMemory
 from policies.guardrails import GuardrailMemory
 from policies.healing import HealingMemory
 from policies.lead_time import LeadTimeState
-from policies.scaling import ScalingState
+from policies.subject import ScalingState
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,11 @@ def _peaks(paths: Floats, rows: Ints, window_steps: Ints) -> Floats:
     peaks = np.empty((len(rows), paths.shape[1]))
     for steps in np.unique(window_steps):
         chosen = np.flatnonzero(window_steps == steps)
-        peaks[chosen] = paths[rows[chosen], :, : int(steps)].max(axis=2)
+        ahead = paths[:, :, : int(steps)]
+        if 2 * len(chosen) >= len(paths):
+            peaks[chosen] = ahead.max(axis=2)[rows[chosen]]  # picking rows first would copy every path
+        else:
+            peaks[chosen] = ahead[rows[chosen]].max(axis=2)
     return peaks
 
 

@@ -30,6 +30,7 @@ from policies.decision import (
 )
 from policies.memory import Memory
 from policies.model import FastSeen, Mode, Observation, PolicySet, WorkloadSeen
+from policies.subject import ScalingState
 
 METRICS_STALE_S = 90.0  # six scrapes: what is older says nothing about now
 
@@ -101,7 +102,7 @@ def not_done(memory: Memory, before: Memory, action: Action) -> Memory:
     """
     if isinstance(action, SetFloor | SetScale):
         name = action.workload
-        now, then = memory.scaling.get(name), before.scaling.get(name, scaling.ScalingState())
+        now, then = memory.scaling.get(name), before.scaling.get(name, ScalingState())
         if now is None:
             return memory
         floor = replace(
@@ -306,6 +307,6 @@ def _with_floors(
     for workload in workloads:
         action = written.get(workload.name)
         if action is not None:
-            before = states.get(workload.name, scaling.ScalingState())
+            before = states.get(workload.name, ScalingState())
             states[workload.name] = scaling.recorded(before, action, workload, now_s)
     return replace(memory, scaling=states)

@@ -17,7 +17,7 @@ from policies import scaling
 from policies.capacity import Capacity, CapacitySource
 from policies.decision import Proposal, Reason, ReasonCode, SetFloor, SetScale
 from policies.model import Guardrails, Observation, PodSeen, PolicySet, ScalingPolicy, WorkloadPolicy, WorkloadSeen
-from policies.scaling import ScalingState
+from policies.subject import ScalingState
 
 TICK_S = 15.0
 WEB = "shop/web"
