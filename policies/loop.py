@@ -11,6 +11,7 @@ import numpy as np
 from forecasting.forecast import DeclaredEvent, Forecast, Forecaster, ForecastRequest, SeriesKind
 from policies import arrays, planner
 from policies import memory as memory_json
+from policies.deciding import hold
 from policies.decision import Action, Decision, Reason, ReasonCode
 from policies.memory import Memory
 from policies.model import DemandHistory, Observation, PolicySet, SignalHistory
@@ -67,7 +68,7 @@ class ControlLoop:
             seen = self.metrics.observe(now_s)
         except MetricsUnavailable:
             self.refused = ()
-            return planner.hold(self.policies, Reason(ReasonCode.NO_METRICS), now_s)
+            return hold(self.policies, Reason(ReasonCode.NO_METRICS), now_s)
         demand = self._forecast_demand(seen, now_s)
         signals = self._forecast_signals(seen, now_s)
         before = self.memory

@@ -17,6 +17,7 @@ from policies import (
     lead_time,
     scaling,
 )
+from policies.deciding import Reasons, decided, hold
 from policies.decision import (
     Action,
     Decision,
@@ -25,16 +26,12 @@ from policies.decision import (
     ReasonCode,
     SetFloor,
     SetScale,
-    ShiftZone,
-    Veto,
 )
 from policies.memory import Memory
-from policies.model import FastSeen, Mode, Observation, PolicySet, WorkloadSeen
+from policies.model import FastSeen, Observation, PolicySet, WorkloadSeen
 from policies.subject import ScalingState
 
 METRICS_STALE_S = 90.0  # six scrapes: what is older says nothing about now
-
-Reasons = Mapping[str, tuple[Reason, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def decide(
     memory = replace(plan.memory, guardrails=brakes)
     names, model = tuple(policies.workloads), None if demand is None else demand.model
     said = (*plan.reasons, _unseen(seen, policies))
-    decisions = _decisions(names, accepted, (*doubted, *braked), said, policies, now_s, model=model)
+    decisions = decided(names, accepted, (*doubted, *braked), said, policies, now_s, model=model)
     return decisions, _with_floors(memory, decisions, seen.workloads, now_s)
 
 
@@ -83,16 +80,8 @@ def decide_fast(
         return (), memory
     named = {proposal.workload for proposal in (*proposals, *accepted)}
     names = [name for name in policies.workloads if name in named]
-    decisions = _decisions(names, accepted, vetoes, (reasons,), policies, now_s, fast=True)
+    decisions = decided(names, accepted, vetoes, (reasons,), policies, now_s, fast=True)
     return decisions, _with_floors(memory, decisions, tuple(seen.workloads.values()), now_s)
-
-
-def hold(policies: PolicySet, reason: Reason, now_s: float) -> tuple[Decision, ...]:
-    """The decision to do nothing, for every workload, for one reason."""
-    return tuple(
-        Decision(decision_id(name, now_s), now_s, name, policy.mode, (), (reason,))
-        for name, policy in policies.workloads.items()
-    )
 
 
 def not_done(memory: Memory, before: Memory, action: Action) -> Memory:
@@ -114,11 +103,6 @@ def not_done(memory: Memory, before: Memory, action: Action) -> Memory:
         )
         return replace(memory, scaling={**memory.scaling, name: replace(now, floor=floor)})
     return replace(memory, guardrails=guardrails.withdraw(memory.guardrails, action))
-
-
-def decision_id(workload: str, now_s: float, *, fast: bool = False) -> str:
-    """The same for the same workload and time, before and after a restart."""
-    return f"{'f' if fast else 'd'}-{round(now_s * 1000)}-{workload}"
 
 
 def _blind(seen: Observation) -> Reason | None:
@@ -212,84 +196,6 @@ def _sum(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
     if not first and not second:
         return {}
     return {name: first.get(name, 0) + second.get(name, 0) for name in {**first, **second}}
-
-
-def _decisions(
-    names: Sequence[str],
-    accepted: Sequence[Proposal],
-    vetoes: Sequence[Veto],
-    said: Sequence[Reasons],
-    policies: PolicySet,
-    now_s: float,
-    *,
-    model: str | None = None,
-    fast: bool = False,
-) -> tuple[Decision, ...]:
-    chosen: dict[str, list[Proposal]] = {}
-    for proposal in accepted:
-        chosen.setdefault(proposal.workload, []).append(proposal)
-    stopped: dict[str, list[Veto]] = {}
-    for veto in vetoes:
-        stopped.setdefault(veto.proposal.workload, []).append(veto)
-    decisions = []
-    for name in names:
-        mode = policies.workloads[name].mode
-        proposals = chosen.get(name, ())
-        actions, withheld = _by_mode([proposal.action for proposal in proposals], mode, policies)
-        reasons = _reasons(proposals, said, name)
-        if withheld:
-            reasons = (*reasons, Reason(ReasonCode.MODE, {"mode": mode.value}))
-        decisions.append(
-            Decision(
-                id=decision_id(name, now_s, fast=fast),
-                at_s=now_s,
-                workload=name,
-                mode=mode,
-                actions=actions,
-                reasons=reasons,
-                withheld=withheld,
-                vetoes=tuple(stopped.get(name, ())),
-                confidence=_confidence(proposals),
-                model=model,
-                fast=fast,
-            )
-        )
-    return tuple(decisions)
-
-
-def _by_mode(
-    actions: Sequence[Action], mode: Mode, policies: PolicySet
-) -> tuple[tuple[Action, ...], tuple[Action, ...]]:
-    """(what is done, what is only shown). A zone shift leaves out the workloads whose policy does not enforce."""
-    if mode is not Mode.ENFORCE:
-        return (), tuple(actions)
-    return tuple(_enforced(action, policies) for action in actions), ()
-
-
-def _enforced(action: Action, policies: PolicySet) -> Action:
-    if not isinstance(action, ShiftZone):
-        return action
-    names = (name for name in action.workloads if name in policies.workloads)
-    return replace(action, workloads=tuple(name for name in names if policies.workloads[name].mode is Mode.ENFORCE))
-
-
-def _reasons(proposals: Sequence[Proposal], said: Sequence[Reasons], name: str) -> tuple[Reason, ...]:
-    """What the proposals and the parts of the core say about a workload, each thing once."""
-    groups = [proposal.reasons for proposal in proposals]
-    groups += [part[name] for part in said if part.get(name)]
-    if len(groups) == 1:
-        return groups[0]
-    reasons: list[Reason] = []
-    for group in groups:
-        for reason in group:
-            if reason not in reasons:
-                reasons.append(reason)
-    return tuple(reasons) or (Reason(ReasonCode.NOTHING_TO_DO),)
-
-
-def _confidence(proposals: Sequence[Proposal]) -> float | None:
-    """Of the boldest act; floors count only where there is nothing else."""
-    return max(proposals, key=lambda proposal: proposal.rung).confidence if proposals else None
 
 
 def _with_floors(
