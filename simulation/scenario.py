@@ -14,7 +14,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from simulation.topology import Strict, Topology
+from simulation.topology import Service, Strict, Topology
 
 
 class ScenarioInvalid(Exception):
@@ -75,6 +75,9 @@ FAULT_FACTS: dict[FaultKind, tuple[str, float, bool, tuple[str, ...]]] = {
     FaultKind.FLASH_SALE: ("demand is multiplied by this", 3.0, False, ()),
     FaultKind.VIRAL_RAMP: ("demand is multiplied by this at its height", 4.0, True, ()),
 }
+
+#: Faults of a service that is a Patroni cluster.
+DATABASE_FAULTS = frozenset({FaultKind.PRIMARY_LOSS, FaultKind.DISK_FILL, FaultKind.REPLICATION_LAG})
 
 
 class Fault(Strict):
@@ -218,9 +221,23 @@ class Scenario(Strict):
                 raise ValueError(f"faults.{i}.service: no service {fault.service!r}; there are {sorted(services)}")
             if fault.zone is not None and fault.zone not in self.topology.zones:
                 raise ValueError(f"faults.{i}.zone: no zone {fault.zone!r}; there are {list(self.topology.zones)}")
+            if fault.node is not None and fault.node not in self.topology.node_groups:
+                raise ValueError(
+                    f"faults.{i}.node: no node {fault.node!r}; there are {list(self.topology.node_groups)}"
+                )
+            if fault.service is not None:
+                self._can_hit(i, fault, self.topology.service(fault.service))
             if fault.start_s >= self.duration_s:
                 raise ValueError(f"faults.{i}.start_s: {fault.start_s:g} is after the end ({self.duration_s:g})")
         return self
+
+    def _can_hit(self, i: int, fault: Fault, service: Service) -> None:
+        """A fault that could do nothing to its service is a mistake."""
+        databases = [s.name for s in self.topology.services if s.database is not None]
+        if fault.kind in DATABASE_FAULTS and service.name not in databases:
+            raise ValueError(f"faults.{i}.service: a {fault.kind.value} needs a database; there are {databases}")
+        if fault.kind is FaultKind.POOL_CREEP and service.pool_size == 0:
+            raise ValueError(f"faults.{i}.service: {service.name!r} has no connection pool: give it a pool_size")
 
 
 TOPOLOGIES = Path(__file__).parent / "topologies"

@@ -239,6 +239,17 @@ class Topology(Strict):
         return tuple(dict.fromkeys(group.zone for group in self.nodes))
 
     @property
+    def node_groups(self) -> dict[str, NodeGroup]:
+        """Every node's name (node-zone-number, counted over groups) and the group it belongs to."""
+        named: dict[str, NodeGroup] = {}
+        count = dict.fromkeys(self.zones, 0)
+        for group in self.nodes:
+            for _ in range(group.count):
+                count[group.zone] += 1
+                named[f"node-{group.zone}-{count[group.zone]}"] = group
+        return named
+
+    @property
     def entry_service(self) -> str:
         """The gateway: where requests of clients arrive."""
         return self.classes[0].operation.partition(".")[0]

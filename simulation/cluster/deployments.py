@@ -19,6 +19,8 @@ SCHEDULING_S = 0.2  # from a pod's creation to its binding
 MAX_SURGE_RATIO = MAX_UNAVAILABLE_RATIO = 0.25  # of a rolling update
 DRAINED_POD_COST = -1000  # pod-deletion-cost of a pod whose traffic label is off
 
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+
 
 class Deployments:
     """Keeps every workload at its desired replicas."""
@@ -106,7 +108,8 @@ class Deployments:
             name = f"{spec.name}-{ordinal}"
         else:
             ordinal = deployment.created
-            name = f"{spec.name}-{_suffix(spec.name, deployment.revision, 6)}-{_suffix(spec.name, ordinal, 5)}"
+            template = _letters(9, "template", spec.name, deployment.revision)
+            name = f"{spec.name}-{template}-{_letters(5, 'pod', spec.name, ordinal)}"
         flawed = self._is_flawed(deployment)
         deployment.created += 1
         deployment.created_in_revision += 1
@@ -150,12 +153,13 @@ class Deployments:
             self._kubelet.delete(pod)
         for _ in range(min(wanted - len(new), wanted + surge - len(new) - len(old))):
             self._create(deployment)
-        ready = sum(pod.ready for pod in new) + sum(pod.ready for pod in old)
-        may_go = max(0, ready - (wanted - unavailable))
-        unready_old = [pod for pod in old if not pod.ready]
-        for pod in unready_old:
+        needed = wanted - unavailable
+        ready_new, ready_old = sum(pod.ready for pod in new), sum(pod.ready for pod in old)
+        sick_old = [pod for pod in old if not pod.ready]
+        may_be_cleaned_up = len(old) + ready_new - needed
+        for pod in pods_to_delete(sick_old, min(len(sick_old), may_be_cleaned_up)):
             self._kubelet.delete(pod)
-        for pod in pods_to_delete([pod for pod in old if pod.ready], may_go):
+        for pod in pods_to_delete([pod for pod in old if pod.ready], ready_new + ready_old - needed):
             self._kubelet.delete(pod)
 
 
@@ -187,9 +191,7 @@ def pods_to_delete(pods: list[Pod], count: int) -> list[Pod]:
     return sorted(pods, key=rank)[:count]
 
 
-def _suffix(*parts: object) -> str:
-    """The kind of letters Kubernetes gives to pods, the same in every run. The last part is how many."""
-    *named, length = parts
-    alphabet = "bcdfghjklmnpqrstvwxz2456789"
-    digest = blake2b("/".join(map(str, named)).encode(), digest_size=8).digest()
-    return "".join(alphabet[byte % len(alphabet)] for byte in digest[: int(str(length))])
+def _letters(count: int, *parts: object) -> str:
+    """The kind of letters that Kubernetes puts into names, the same in every run."""
+    digest = blake2b("/".join(map(str, parts)).encode(), digest_size=16).digest()
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:count])

@@ -73,6 +73,8 @@ class Kubelet:
         pod.started_s = pod.container_started_s = pod.ready_changed_s = now_s
         self._node(pod).image_there_s.setdefault((pod.service, pod.revision), now_s)
         self._open_slot(pod)
+        assert pod.slot is not None
+        self._usage.run(pod.slot, pod.spec)
         pod.phase, pod.ready, pod.probe_ok = "Running", True, True
         self._listen(pod, warm=True)
 
@@ -102,6 +104,7 @@ class Kubelet:
         pod.phase, pod.stage = "Running", Stage.STARTING
         pod.container_started_s = now_s
         self._ground.engine.set_state(pod.slot, PodState.REFUSING)
+        self._usage.run(pod.slot, pod.spec)
         pod.start_left_s = lognormal(
             startup.time_s, startup.spread, self._ground.seed, "startup", pod.service, pod.ordinal, pod.restarts
         )
@@ -238,7 +241,7 @@ class Kubelet:
         self._ground.engine.clear_probes(pod.slot)
         self._ground.engine.set_state(pod.slot, state)
         self._usage.set_other_cores(pod.slot, 0.0, self._ground.now_s)
-        self._usage.set_leak(pod.slot, 0.0)
+        self._usage.stop(pod.slot)
 
     def darken(self, pod: Pod) -> None:
         """The node died under the pod: no packet comes back. The API does not know yet."""

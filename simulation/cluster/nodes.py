@@ -81,15 +81,11 @@ class Node:
 
 
 def nodes_of(topology: Topology) -> dict[str, Node]:
-    """Every node of the topology by name: zone-number, counted over groups."""
-    nodes: dict[str, Node] = {}
-    count: dict[str, int] = {}
-    for group in topology.nodes:
-        for _ in range(group.count):
-            count[group.zone] = count.get(group.zone, 0) + 1
-            name = f"node-{group.zone}-{count[group.zone]}"
-            nodes[name] = Node(name, group.zone, len(nodes), group.cpu, group.memory_mib)
-    return nodes
+    """Every node of the topology by name."""
+    return {
+        name: Node(name, group.zone, index, group.cpu, group.memory_mib)
+        for index, (name, group) in enumerate(topology.node_groups.items())
+    }
 
 
 def best_node(pod: Pod, peers: Iterable[Pod], nodes: Mapping[str, Node]) -> Node | None:

@@ -35,21 +35,27 @@ class Usage:
         self._booked_busy_s[slot] = self._engine.pods.cpu_s[slot]
         self._booked_at_s[slot] = now_s
         self._share[slot] = 1.0
-        self._base_mib[slot] = spec.memory_base_mib
-        self._per_request_mib[slot] = spec.memory_per_request_mib
-        self._leak_mib[slot] = 0.0
         self.other_cores[slot] = 0.0
         self.limit_cores[slot] = spec.cpu_limit
         self.limit_mib[slot] = spec.memory_limit_mib
 
     def close(self, slot: int) -> None:
         """The pod is gone: the slot uses nothing."""
-        self._base_mib[slot] = 0.0
-        self._per_request_mib[slot] = 0.0
-        self._leak_mib[slot] = 0.0
+        self.stop(slot)
         self.other_cores[slot] = 0.0
         self.limit_cores[slot] = 0.0
         self.limit_mib[slot] = np.inf
+
+    def run(self, slot: int, spec: Service) -> None:
+        """The pod's container runs from now on."""
+        self._base_mib[slot] = spec.memory_base_mib
+        self._per_request_mib[slot] = spec.memory_per_request_mib
+
+    def stop(self, slot: int) -> None:
+        """The container is down: its memory is free."""
+        self._base_mib[slot] = 0.0
+        self._per_request_mib[slot] = 0.0
+        self._leak_mib[slot] = 0.0
 
     def set_other_cores(self, slot: int, cores: float, now_s: float) -> None:
         """What start-up or a burn wants besides the requests, from now on."""

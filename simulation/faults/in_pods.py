@@ -53,7 +53,11 @@ class SickPods(RunningFault):
         self._sick.clear()
 
     def pod_started(self, pod: Pod) -> None:
-        if self._running and pod.service == self.fault.service and (self.fault.pods is None or pod.name in self._sick):
+        if (
+            self._running
+            and pod.service == self.fault.service
+            and (self.fault.pods is None or pod is self._sick.get(pod.name))
+        ):
             self._fall_ill(pod)
 
     def _ailment(self, pod: Pod) -> Ailment:
