@@ -56,6 +56,11 @@ def fault_outcomes(result: RunResult, seen: Health) -> tuple[FaultOutcome, ...]:
     return tuple(_outcome(fault, own[fault.index], result, seen) for fault in result.faults)
 
 
+def unblamed_spells(result: RunResult, seen: Health) -> tuple[Spell, ...]:
+    """The outages that no fault explains."""
+    return tuple(spell for spell in spells(seen) if blamed(spell, result.faults) is None)
+
+
 def blamed(spell: Spell, faults: Sequence[FaultTruth]) -> FaultTruth | None:
     """The fault that an outage is put down to: of those that ran (or ended less than the grace ago) when it began, the
     last to start; a fault of the control plane only when no other ran. None: the outage came by itself."""
@@ -79,9 +84,11 @@ def time_to_detect_s(outcomes: Sequence[FaultOutcome], baseline: Sequence[FaultO
     return float(np.mean(delays)) if delays else None
 
 
-def time_to_recover_s(outcomes: Sequence[FaultOutcome]) -> float | None:
-    """Mean over the faults that hurt and ended: first down second → start of 30 s without one. None without any."""
+def time_to_recover_s(outcomes: Sequence[FaultOutcome], unblamed: Sequence[Spell] = ()) -> float | None:
+    """Mean over the faults that hurt and ended, and over outages that no fault explains (a load that simply rose):
+    first down second → start of 30 s without one. None without any."""
     times = [t for o in outcomes if (t := o.time_to_recover_s) is not None]
+    times += [float(spell.end_s - spell.start_s) for spell in unblamed if spell.recovered]
     return float(np.mean(times)) if times else None
 
 

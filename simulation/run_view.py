@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from forecasting.forecast import Floats
-from simulation.downtime import Flags, health
 from simulation.decision_log import decision_log, short
+from simulation.downtime import Flags, health
 from simulation.result import Counts, ForecastRecord, RunResult
 
 POINTS = 720  # across the widest chart

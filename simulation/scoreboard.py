@@ -9,7 +9,7 @@ import numpy as np
 
 from simulation.detection import window_s
 from simulation.downtime import Flags, Health, health
-from simulation.fault_outcome import FaultOutcome, fault_outcomes, time_to_detect_s, time_to_recover_s
+from simulation.fault_outcome import FaultOutcome, fault_outcomes, time_to_detect_s, time_to_recover_s, unblamed_spells
 from simulation.result import ClientSeconds, RunResult
 
 WEEK_S = 7 * 86_400.0
@@ -74,7 +74,7 @@ def score(result: RunResult) -> Score:
     figures = Figures(
         downtime_s=float(seen.downtime_s),
         mttd_s=time_to_detect_s(outcomes),
-        mttr_s=time_to_recover_s(outcomes),
+        mttr_s=time_to_recover_s(outcomes, unblamed_spells(result, seen)),
         failed_requests=float(client.failed.sum()),
         orders_lost=float(orders.lost),
         orders_duplicated=float(orders.duplicated),

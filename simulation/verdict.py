@@ -9,11 +9,12 @@ SAME_S = 1.0
 
 
 def best_arm(summary: Summary, figure: str, higher_is_better: bool = False) -> str | None:
-    """The arm with the best mean; the oracle knows the future and does not compete. None: unknown, or all are equal."""
+    """The one arm with the best mean; the oracle knows the future and does not compete. None: unknown, or a tie."""
     means = {a: m for a in summary.arms if a != "oracle" and (m := summary.mean(a, figure)) is not None}
-    if len(means) < 2 or max(means.values()) - min(means.values()) < 1e-9:
+    if len(means) < 2:
         return None
-    return max(means, key=lambda a: means[a]) if higher_is_better else min(means, key=lambda a: means[a])
+    first, second = sorted(means, key=lambda a: means[a], reverse=higher_is_better)[:2]
+    return first if abs(means[first] - means[second]) > 1e-9 else None
 
 
 def verdict(summary: Summary) -> str:

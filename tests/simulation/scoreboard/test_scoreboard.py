@@ -108,3 +108,10 @@ def test_downtime_without_a_fault_is_told_apart(made_run, made_fault):
     figures = score(run).figures
 
     assert (figures.downtime_s, figures.downtime_without_fault_s) == (20, 10)
+
+
+def test_an_outage_without_a_fault_has_a_time_to_recover_too(made_run, made_fault):
+    # down 30-39 by the fault, and 600-619 by nobody (bad at 600 and 610): (10 + 20) / 2
+    run = made_run(seconds=900, failed={30: 5, 600: 5, 610: 5}, faults=(made_fault(20, 60),))
+
+    assert score(run).figures.mttr_s == 15

@@ -1,0 +1,30 @@
+"""The `foresail` command. Commands import what they need when they run, so that help and mistakes answer at once."""
+
+from __future__ import annotations
+
+import typer
+
+from foresail.commands import explain, simulate, study, tools
+
+app = typer.Typer(
+    name="foresail",
+    help="Keeps a Kubernetes storefront up before it goes down, and proves it in a simulated one.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+
+app.command("demo")(simulate.demo)
+app.command("simulate")(simulate.simulate)
+app.command("explain")(explain.explain)
+app.command("pareto")(study.pareto)
+app.command("tune")(study.tune)
+app.command("scenarios")(tools.scenarios)
+app.command("schema")(tools.schema)
+app.command("hpa-replay")(tools.hpa_replay)
+app.command("bench")(tools.bench)
+
+
+def main() -> None:
+    app()
