@@ -112,18 +112,29 @@ def worst_shortage(
     """The largest shortage at a gateway or behind it before its lead time is over; None when nothing is known."""
     if demand is None:
         return None
-    found: list[Shortage] = []
+    rows = {name: row for row, name in enumerate(demand.series) if name not in demand.unavailable}
+    peaks_rps = np.maximum.accumulate(demand.quantiles[:, :, -1], axis=1)
+    first = int(np.searchsorted(demand.times_s, now_s, side="right"))
+    loads: list[tuple[float, str, int, int, float]] = []
     for name, behind in policies.workloads.items():
-        row, workload, per_pod = demand.row(name), workloads.get(name), capacity_rps.get(name)
+        row, workload, per_pod = rows.get(name), workloads.get(name), capacity_rps.get(name)
         if policy.workload not in (name, behind.entry) or row is None or workload is None or not per_pod:
             continue
         lead = lead_s.get(name, behind.scaling.lead_time_prior_s)
-        times_s = demand.times_s
-        near = (times_s > now_s) & (times_s <= now_s + max(lead, demand.step_s))
-        supply_rps = per_pod * _pods_by(workload, lead, times_s[near])
-        if near.any():
-            found.append(_shortage(name, demand.paths[row][:, near], supply_rps, lead))
-    return max(found, key=lambda shortage: shortage.load_ratio, default=None)
+        last = first + max(1, int(lead / demand.step_s))  # steps that lie within the lead time
+        if first >= demand.steps:
+            continue
+        peak_rps = float(peaks_rps[row, min(last, demand.steps) - 1])
+        loads.append((peak_rps / (per_pod * max(len(workload.endpoints), 0.5)), name, row, last, lead))
+    if not loads:
+        return None
+    # Most workloads fit even at the highest quantile; only the others, or else the fullest, are worth the samples.
+    worth = [load for load in loads if load[0] > TOLERATED_LOAD] or [max(loads)]
+    found = []
+    for _, name, row, last, lead in worth:
+        supply_rps = capacity_rps[name] * _pods_by(workloads[name], lead, demand.times_s[first:last])
+        found.append(_shortage(name, demand.paths[row][:, first:last], supply_rps, lead))
+    return max(found, key=lambda shortage: shortage.load_ratio)
 
 
 def _pods_by(workload: WorkloadSeen, lead_s: float, times_s: Floats) -> Floats:
