@@ -25,7 +25,7 @@ from simulation.kernel.counters import (
     pod_counters,
     service_counters,
 )
-from simulation.kernel.draws import mixed
+from simulation.kernel.draws import mixed, uniform
 from simulation.kernel.memory import ZONES, fresh_state
 from simulation.kernel.plan import Plan
 from simulation.kernel.pointer import described
@@ -118,8 +118,13 @@ class Engine:
             )
         )
 
-    def add_pod(self, service: str, cores: float, zone: int, *, cfs_period_s: float = 0.1) -> int:
-        """A new pod, serving, in nobody's endpoints and without probes. Raises RuntimeError when no slot is free."""
+    def add_pod(
+        self, service: str, cores: float, zone: int, *, cfs_period_s: float = 0.1, cfs_phase: float | None = None
+    ) -> int:
+        """A new pod, serving, in nobody's endpoints and without probes. Raises RuntimeError when no slot is free.
+
+        `cfs_phase` is the share of its first quota period that is over already; None draws it.
+        """
         if not 0 <= zone < ZONES:
             raise ValueError(f"zones are 0 to {ZONES - 1}")
         if cores <= 0 or cfs_period_s <= 0:
@@ -135,7 +140,9 @@ class Engine:
         pod["cores"], pod["period_s"], pod["quota_s"] = cores, cfs_period_s, cores * cfs_period_s
         pod["limited"] = self.plan.services[index].threads > cores
         pod["speed"], pod["cpu_at_s"], pod["stalled_until_s"] = 1.0, self.now_s, -math.inf
-        pod["period_end_s"] = self.now_s + cfs_period_s * self._next_phase()
+        pod["period_end_s"] = self.now_s + cfs_period_s * (
+            1.0 - (self._drawn_phase() if cfs_phase is None else cfs_phase)
+        )
         pod["throttle_due_s"] = math.inf
         for queue in ("slot", "cpu", "pool"):
             pod[f"{queue}_head"] = pod[f"{queue}_tail"] = tables.NOBODY
@@ -144,11 +151,9 @@ class Engine:
         self._state.clock["pods_high"] = max(int(self._state.clock["pods_high"][0]), p + 1)
         return p
 
-    def _next_phase(self) -> float:
+    def _drawn_phase(self) -> float:
         self._births += 1
-        with np.errstate(over="ignore"):
-            key = mixed(mixed(np.uint64(self.plan.seed % 2**64), _CFS_PHASE), self._births)
-        return 1.0 - float(key) / 2.0**64
+        return uniform(np.uint64(mixed(np.uint64(self.plan.seed % 2**64), _CFS_PHASE)), self._births)
 
     def set_state(self, pod: int, state: PodState) -> None:
         """Work under way at a pod that stops serving ends now. A pod that goes leaves its endpoints and its slot."""
