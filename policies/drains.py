@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from policies import growth
 from policies.decision import Proposal, Reason, ReasonCode, SetTraffic
 from policies.model import PodSeen, Rung, WorkloadPolicy, WorkloadSeen
 from policies.risk import Curve
@@ -15,6 +16,7 @@ IMMINENT_S = 60.0
 RENEW_S = 45.0  # before the expiry: three ticks
 PROBATION_S = 180.0  # an outlier without traffic shows nothing: it has to come back to be looked at again
 OVERDUE_S = 5.0
+SIGNAL_STEP_S = 60.0
 
 Tended = tuple[Proposal | None, tuple[Reason, ...], "Drain | None"]
 
@@ -104,7 +106,7 @@ def _while_off(
         overdue = now_s - drain.expires_at_s >= OVERDUE_S
         expired = (_reason(ReasonCode.EXPIRED, drain),)
         return (_on(drain, expired) if overdue else None), expired, drain
-    deadline_s = now_s + lead_s + policy.healing.margin_s
+    deadline_s = now_s + growth.horizon_s(policy, lead_s, SIGNAL_STEP_S)
     probability = max((curve.by(deadline_s) for curve in own), default=None)
     if probability is not None and probability < policy.healing.release_probability:
         recovered = (

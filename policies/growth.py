@@ -59,21 +59,24 @@ def expect(
     if not curves:
         return None, {}
     healing = policy.healing
-    each_s = max(lead_s + HANDLING_S, policy.guardrails.cooldown_s)
+    each_s = handling_s(policy, lead_s)
     first = _soonest_per_pod(curves)
     in_order = [
-        (curve.by(now_s + (place + 1) * each_s + healing.margin_s + step_s), curve) for place, curve in enumerate(first)
+        (curve.by(now_s + horizon_s(policy, lead_s, step_s, place + 1)), curve) for place, curve in enumerate(first)
     ]
     kept: dict[str, Watch] = {}
     for probability, curve in in_order:
         watch = _watched(watches.get(curve.target.key), probability, healing.act_probability, issued_at_s)
         if watch is not None and probability >= healing.release_probability:
             kept[curve.target.key] = watch
-    worst, _ = max(in_order, key=lambda entry: entry[0])
+    worst = max(probability for probability, _ in in_order)
     if worst < healing.release_probability:
         unlikely = Reason(ReasonCode.FAILURE_UNLIKELY, {**first[0].facts, "probability": worst})
         return Expected(first[0].target.member, first[0].target.kind.value, worst, False, (unlikely,)), kept
-    at_risk = [curve for probability, curve in in_order if probability >= healing.release_probability]
+    # Whoever hits before the last of those in danger has had its turn is in the same queue.
+    last = max(place for place, (probability, _) in enumerate(in_order) if probability >= healing.release_probability)
+    until_s = now_s + horizon_s(policy, lead_s, step_s, last + 1)
+    at_risk = [curve for curve in first if curve.by(until_s) >= healing.release_probability]
     facts: dict[str, float | str] = {
         **first[0].facts,
         "probability": worst,
@@ -93,6 +96,16 @@ def expect(
     )
     reason = Reason(ReasonCode.FAILURE_EXPECTED, facts)
     return Expected(first[0].target.member, first[0].target.kind.value, worst, confirmed, (reason,)), kept
+
+
+def handling_s(policy: WorkloadPolicy, lead_s: float) -> float:
+    """How long one replacement keeps the next from beginning."""
+    return max(lead_s + HANDLING_S, policy.guardrails.cooldown_s)
+
+
+def horizon_s(policy: WorkloadPolicy, lead_s: float, step_s: float, place: int = 1) -> float:
+    """How long the pod that is `place`-th in line (from 1) has to last; a forecast step is lost to confirming."""
+    return place * handling_s(policy, lead_s) + policy.healing.margin_s + step_s
 
 
 def _soonest_per_pod(curves: Sequence[Curve]) -> list[Curve]:
@@ -122,10 +135,10 @@ def _by_load(at_risk: Sequence[Curve], seen: Observation, workload: WorkloadSeen
         return None
     if kind is SignalKind.QUEUE or workload.saturated:
         return "load"
-    return "load" if _demand_grew(seen, workload.name) else None
+    return "load" if demand_grew(seen, workload.name) else None
 
 
-def _demand_grew(seen: Observation, name: str) -> bool:
+def demand_grew(seen: Observation, name: str) -> bool:
     """Whether demand of the last five minutes exceeds what it was a quarter of an hour before. Unknown: no."""
     history = seen.demand
     if history is None or name not in history.workloads:

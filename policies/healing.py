@@ -117,7 +117,7 @@ class _Ward:
         self.watches: dict[str, Watch] = {}
         self.forecast_known = risk.is_current(signals, now_s)
         self.curves: dict[str, list[Curve]] = {}
-        for curve in risk.curves(seen, signals, now_s, self._is_wanted, frozenset(memory.watches)).values():
+        for curve in risk.curves(seen, signals, now_s, self._is_wanted, _always(memory)).values():
             self.curves.setdefault(curve.target.workload, []).append(curve)
         self.old_suspects: dict[str, list[Suspect]] = {}
         for suspect in memory.suspects.values():
@@ -298,6 +298,14 @@ class _Ward:
         if proposal is not None:
             self.proposals.append(proposal)
             self._say(name, *proposal.reasons)
+
+
+def _always(memory: HealingMemory) -> set[str]:
+    """Signals to look at even when they look harmless: only that shows that a pod has recovered."""
+    drained = {
+        SignalTarget(kind, drain.workload, drain.pod).key for drain in memory.drains.values() for kind in growth.KINDS
+    }
+    return drained | memory.watches.keys()
 
 
 def _reason(odd: Outlier) -> Reason:

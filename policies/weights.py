@@ -43,7 +43,8 @@ def propose(
 ) -> tuple[Proposal | None, WeightsMemory]:
     """New weights for one workload, or their renewal, or their end.
 
-    `slow` is how fast each outlier among the endpoints is against its peers (0..1); empty when there is none.
+    `slow` is how fast each outlier among the endpoints is against its peers (0..1); empty when there is none. `reasons`
+    are those of this look; empty while an outlier is only remembered.
     """
     name = policy.workload
     before = memory.standing.get(name)
@@ -58,8 +59,9 @@ def propose(
         equal = SetWeights(name, dict.fromkeys(before.weights, 1.0), now_s + TTL_S)
         recovered = Reason(ReasonCode.RECOVERED, {"pod": ", ".join(before.weights)})
         return Proposal(name, Rung.REWEIGHT, equal, 1.0, (recovered,), disruptive=False), _without(memory, name)
-    if before is not None and dict(before.weights) == wanted and before.expires_at_s - now_s > 0.5 * TTL_S:
-        return None, memory
+    fresh = before is not None and before.expires_at_s - now_s > 0.5 * TTL_S
+    if before is not None and dict(before.weights) == wanted and (fresh or not reasons):
+        return None, memory  # nothing new, or nothing seen at this look that would justify a renewal
     action = SetWeights(name, wanted, now_s + TTL_S)
     standing = StandingWeights(wanted, now_s, now_s + TTL_S)
     kept = replace(memory, standing={**memory.standing, name: standing})
