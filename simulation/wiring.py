@@ -62,7 +62,8 @@ def assemble(scenario: Scenario, settings: ArmSettings, seed: int) -> Run:
     log, floors, schedule = RunLog(), Floors(), Schedule()
     recorder = Recorder(world, settings, seed, log, own_pods(settings, scenario.topology))
     prometheus, metrics_server = Prometheus(world, seed), MetricsServer(world)
-    schedule.every(PROMETHEUS_PERIOD_S, prometheus.first_s, prometheus.scrape)
+    if _reads_prometheus(settings, scenario.topology):
+        schedule.every(PROMETHEUS_PERIOD_S, prometheus.first_s, prometheus.scrape)
     schedule.every(
         RESOLUTION_S,
         world.now_s + _phase_s(seed, "metrics server", "", RESOLUTION_S),
@@ -95,6 +96,13 @@ def own_pods(settings: ArmSettings, topology: Topology) -> float:
     count = OPERATOR_PODS if settings.has_loop else 0 if settings.scaler == "hpa" else PEER_PODS
     mean_request = sum(s.cpu_request for s in topology.services) / len(topology.services)
     return count * OPERATOR_CPU_REQUEST / mean_request
+
+
+def _reads_prometheus(settings: ArmSettings, topology: Topology) -> bool:
+    """Somebody queries it; a plain HPA on CPU does not, and scrapes that nobody reads change nothing."""
+    hpas = [service.hpa for service in topology.services if service.hpa is not None]
+    by_resource = all(metric.type in ("Resource", "ContainerResource") for hpa in hpas for metric in hpa.metrics)
+    return settings.has_loop or settings.scaler in ("predict-linear", "crane-fft") or not by_resource
 
 
 def _autoscalers(

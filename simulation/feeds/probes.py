@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from policies.model import ProbeSeen
 from simulation.cluster.pods import Pod, Stage
+from simulation.topology import Service
 from simulation.world import World
 
 TIMEOUT_S = 1.0
@@ -17,7 +18,7 @@ TIMEOUT_S = 1.0
 VANTAGES = 2
 #: Share of failed requests in a second from which a look is worth while; below it there is no overload to speak of.
 _TROUBLED_RATIO = 0.02
-#: The exact backlog is summed up only when the mean work of what is there comes near it.
+#: The exact backlog is summed up only when the mean work of what is there comes to this share of it.
 _SUSPICIOUS_SHARE = 0.25
 
 
@@ -29,26 +30,34 @@ class Probes:
         self._zones = world.scenario.topology.zones[:VANTAGES]
         topology = world.scenario.topology
         self._entry = list(world.services).index(topology.entry_service)
-        self._mean_cpu_s = {
-            service.name: max(o.cpu_ms for o in topology.operations if o.name.partition(".")[0] == service.name) / 1000
-            for service in topology.services
-        }
+        longest_s = {s.name: 0.0 for s in topology.services}
+        for operation in topology.operations:
+            service = operation.name.partition(".")[0]
+            longest_s[service] = max(longest_s[service], operation.cpu_ms / 1000)
+        #: So few requests at a pod are far from a second's work, and from a full queue, at every service.
+        self._harmless = min(
+            min(_SUSPICIOUS_SHARE * TIMEOUT_S * _cores(s) / longest_s[s.name], s.concurrency + s.queue)
+            for s in topology.services
+            if longest_s[s.name] > 0
+        )
+        self._nodes_ready = tuple(node.ready for node in world.nodes.values())
         self._offered = self._failed = self._ok = 0
         self.gateway_rate_rps: float | None = None
         self.gateway_failed_ratio: float | None = None
 
     def look(self) -> bool:
-        """Read the gateway's counters of the last second. True: something out there does not answer as it should."""
+        """Read the gateway's counters of the last second. True: something is wrong, or a node changed.
+
+        A node that is gone for good, and whose pods are out of rotation, is no news.
+        """
         failed_ratio = self._read_gateway()
         if failed_ratio is not None and failed_ratio >= _TROUBLED_RATIO:
             return True
-        if not all(node.ready and node.reachable for node in self._world.nodes.values()):
+        ready = tuple(node.ready for node in self._world.nodes.values())
+        if ready != self._nodes_ready:
+            self._nodes_ready = ready
             return True
-        return any(
-            pod.endpoint and (pod.stage is not Stage.SERVING or self._is_late(pod))
-            for deployment in self._world.services.values()
-            for pod in deployment.pods
-        )
+        return self._some_pod_is_dead() or self._some_pod_is_late()
 
     def probes(self) -> tuple[ProbeSeen, ...]:
         """Every pod that is, or would but for our label be, in its Service's endpoints."""
@@ -74,18 +83,36 @@ class Probes:
             return False
         return answers
 
+    def _some_pod_is_dead(self) -> bool:
+        """An endpoint that does not answer at all."""
+        lost = {node.name for node in self._world.nodes.values() if not node.reachable}
+        for deployment in self._world.services.values():
+            for pod in deployment.pods:
+                if (pod.stage is not Stage.SERVING or pod.node in lost) and pod.endpoint:
+                    return True
+        return False
+
+    def _some_pod_is_late(self) -> bool:
+        counters = self._world.engine.pods
+        if int((counters.in_progress + counters.queued).max()) < self._harmless:
+            return False  # nobody has enough to do to be late
+        return any(
+            pod.endpoint and self._is_late(pod)
+            for deployment in self._world.services.values()
+            for pod in deployment.pods
+        )
+
     def _is_late(self, pod: Pod) -> bool:
-        """A request that came now would not be answered in time. Most pods are cleared by their gauges alone."""
+        """A request that came now would be rejected, or would not be answered in time."""
         if pod.slot is None:
             return False
         counters = self._world.engine.pods
         in_progress, queued = int(counters.in_progress[pod.slot]), int(counters.queued[pod.slot])
+        if in_progress + queued < self._harmless:
+            return False
         if queued >= pod.spec.queue and in_progress >= pod.spec.concurrency:
             return True
-        cores = min(pod.spec.cpu_limit, float(pod.spec.threads)) * pod.share * pod.warmth
-        if (in_progress + queued) * self._mean_cpu_s[pod.service] < _SUSPICIOUS_SHARE * TIMEOUT_S * cores:
-            return False
-        return self._world.engine.backlog_s(pod.slot) > TIMEOUT_S * cores
+        return self._world.engine.backlog_s(pod.slot) > TIMEOUT_S * _cores(pod.spec) * pod.share * pod.warmth
 
     def _read_gateway(self) -> float | None:
         services, row = self._world.engine.services, self._entry
@@ -96,3 +123,8 @@ class Probes:
         ended = lost + answered
         self.gateway_failed_ratio = lost / ended if ended > 0 else None
         return self.gateway_failed_ratio
+
+
+def _cores(spec: Service) -> float:
+    """What a pod's workers can use at most."""
+    return min(spec.cpu_limit, float(spec.threads))

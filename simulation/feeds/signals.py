@@ -6,32 +6,71 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forecasting.forecast import Floats
 from policies.model import SignalHistory, SignalTarget
 
 STEP_S = 60.0
 #: Two hours of context.
 POINTS = 120
+#: A signal is watched from this share of its limit on …
+WATCHED_RATIO = 0.5
+#: … or when its rise of the last minutes would bring it there within two hours …
+WATCHED_AHEAD_POINTS = 120
+_RISE_LAGS = (3, 8)  # points over which a rise is read
+#: … and for half an hour after that. Forecasting every flat line of every pod would cost more than all else together.
+LINGERS_POINTS = 30
 
 
 class SignalLog:
-    """The last `POINTS` values of every signal whose owner still exists, NaN before it was born."""
+    """The last `POINTS` values of every signal whose owner still exists, NaN before it was born.
+
+    `latest` shows those that are watched, and of every workload the one that is nearest to its limit.
+    """
 
     def __init__(self) -> None:
         self._rows: dict[str, int] = {}
-        self._values = np.empty((0, POINTS))
+        self._values: Floats = np.empty((0, POINTS))
+        self._unsuspicious_for = np.empty(0, dtype=np.int64)
         self.latest: SignalHistory | None = None
 
     def record(
         self, at_s: float, targets: Sequence[SignalTarget], values: Sequence[float], limits: Sequence[float]
-    ) -> SignalHistory:
+    ) -> None:
         """Append one column. Signals that are not in `targets` any more are forgotten."""
         keys = [target.key for target in targets]
         rows = np.array([self._rows.get(key, -1) for key in keys], dtype=np.int64)
-        shifted = np.full((len(keys), POINTS), np.nan)
         known = rows >= 0
+        shifted = np.full((len(keys), POINTS), np.nan)
         shifted[known, :-1] = self._values[rows[known], 1:]
         shifted[:, -1] = values
+        calm = np.full(len(keys), LINGERS_POINTS, dtype=np.int64)
+        calm[known] = self._unsuspicious_for[rows[known]] + 1
+        limits_by_row = np.array(limits, dtype=np.float64)
+        calm[_may_reach(shifted, limits_by_row)] = 0
         self._rows = {key: row for row, key in enumerate(keys)}
-        self._values = shifted
-        self.latest = SignalHistory(tuple(targets), shifted, np.array(limits, dtype=np.float64), STEP_S, at_s)
-        return self.latest
+        self._values, self._unsuspicious_for = shifted, calm
+        shown = sorted({*np.flatnonzero(calm < LINGERS_POINTS).tolist(), *_nearest(targets, shifted, limits_by_row)})
+        self.latest = SignalHistory(
+            tuple(targets[row] for row in shown), shifted[shown], limits_by_row[shown], STEP_S, at_s
+        )
+
+
+def _may_reach(values: Floats, limits: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Signals that are high already, or rise fast enough to matter; comparisons with NaN are False."""
+    newest = values[:, -1]
+    reached = newest >= WATCHED_RATIO * limits
+    for lag in _RISE_LAGS:
+        rise = (newest - values[:, -1 - lag]) / lag
+        reached |= newest + WATCHED_AHEAD_POINTS * rise >= limits
+    return np.asarray(reached)
+
+
+def _nearest(targets: Sequence[SignalTarget], values: Floats, limits: Floats) -> list[int]:
+    """For every workload the row of the signal that is nearest to its limit."""
+    used = np.nan_to_num(values[:, -1] / limits, nan=-1.0).tolist()
+    nearest: dict[str, int] = {}
+    for row, target in enumerate(targets):
+        best = nearest.get(target.workload)
+        if best is None or used[row] > used[best]:
+            nearest[target.workload] = row
+    return list(nearest.values())
