@@ -32,9 +32,9 @@ FILTERS: tuple[Baseline, ...] = (
     Baseline("level-6", 6.0),
     Baseline("level-20", 20.0),
     Baseline("level-80", 80.0),
-    Baseline("trend-2", 2.0, damping=0.85),
-    Baseline("trend-6", 6.0, damping=0.95),
-    Baseline("trend-16", 16.0, damping=0.99),
+    Baseline("trend-2", 2.0, damping=0.97),
+    Baseline("trend-6", 6.0, damping=0.99),
+    Baseline("line-16", 16.0, damping=1.0),
     Baseline("line-32", 32.0, damping=1.0),
 )
 #: The last cycle as it was, then the last (two) cycles moved to today's level. They stand after the filters.

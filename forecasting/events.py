@@ -15,11 +15,11 @@ from forecasting.forecast import LEVELS, DeclaredEvent, Floats, ForecastRequest,
 from forecasting.history import Bools, Ints
 from forecasting.quantiles import LEVEL_ROW, sampling_weights
 
-#: Points before the start with which demand after it is compared, and how many after it are needed for a verdict.
+#: Points before the start with which demand after it is compared; up to four times as many after it.
 COMPARED_STEPS = 12
-FEWEST_AFTER = 3
-#: An event that should have raised log demand by less than this so far cannot be told from noise yet.
-TELLING_LOG_RISE = 0.1
+#: Points after the start times (expected rise of log demand)² must reach this for a verdict: one point tells of a
+#: rise by a half, twelve of one by an eighth; with a tenth of noise that is two deviations.
+TELLING = 0.16
 #: Points per scenario with which the distribution of a mixture is resolved.
 _RESOLUTION = 200
 
@@ -64,7 +64,8 @@ def without_events(request: ForecastRequest, rows: Ints, values: Floats, known: 
         concerned = _concerned(event, request, rows)
         if concerned.size == 0 or event.multiplier <= 0.0 or event.probability <= 0.0:
             continue
-        past = factor(event, past_s)
+        # A point of the past is the mean of the step before it; the future is prepared for from the first moment.
+        past = factor(event, past_s - 0.5 * request.step_s)
         future = factor(event, ahead_s)
         verdict = _took_place(past, freed[concerned], known[concerned])
         if verdict is None:
@@ -134,10 +135,10 @@ def _took_place(past: Floats, values: Floats, known: Bools) -> bool | None:
     if not under.any():
         return None
     start = int(np.argmax(under))
-    after = start + np.flatnonzero(under[start:])[-COMPARED_STEPS * 4 :]
+    after = start + np.flatnonzero(under[start:])[-4 * COMPARED_STEPS :]
     before = np.arange(max(0, start - COMPARED_STEPS), start)
     expected = float(np.log(past[after]).mean())
-    if after.size < FEWEST_AFTER or before.size < FEWEST_AFTER or abs(expected) < TELLING_LOG_RISE:
+    if before.size == 0 or after.size * expected**2 < TELLING:
         return None
     raised, usual = _mean(values[:, after], known[:, after]), _mean(values[:, before], known[:, before])
     if raised is None or usual is None or raised <= 0.0 or usual <= 0.0:

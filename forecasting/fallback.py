@@ -37,10 +37,11 @@ from forecasting.mixture import (
     naive_quantiles,
     same_time_of,
     spread,
+    with_same_time,
 )
 from forecasting.paths import joint_paths
 from forecasting.quantiles import monotone
-from forecasting.rolling import backtest, half_lives, newest_errors
+from forecasting.rolling import backtest, half_lives, leading_filter, mixture_weights, newest_errors
 from forecasting.seasons import season_steps
 
 A = TypeVar("A", bound=np.ndarray[Any, Any])
@@ -77,14 +78,15 @@ class FallbackForecaster:
         quantiles = spread(centre(mixture, rows, history), rows, history)
         quantiles = clamped(monotone(corrected(quantiles, rows.calibration)), mixture, history, request)
         past, level, slope = believed_past(mixture, rows, history)
-        paths = joint_paths(quantiles, past, history.known, level, slope, request.samples, rng)
+        limits = hard_limits(history.rows, request)
+        paths = joint_paths(quantiles, past, history.known, level, slope, limits, request.samples, rng)
         if request.last_at_s >= rows.issued_at_s + self.calibrate_s and names:
             naive = naive_quantiles(rows, history)
             calibration = issued(rows.calibration, quantiles, naive, request.last_at_s, request.step_s)
             rows = replace(rows, calibration=calibration, issued_at_s=request.last_at_s)
         if view.scenarios:
             quantiles, paths = with_events(quantiles, paths, view.scenarios, rng)
-            lower, upper = (limits[:, None, None] for limits in hard_limits(history.rows, request))
+            lower, upper = (limit[:, None, None] for limit in limits)
             quantiles, paths = np.clip(quantiles, lower, upper), np.clip(paths, lower, upper)
         return _assembled(request, history, rows, quantiles, paths, now_s), merged(rows, state, request.series)
 
@@ -101,13 +103,18 @@ class FallbackForecaster:
             return state
         leads = leads_of(state.horizon_steps)
         same_time = _moved_on(state, elapsed)
-        errors = newest_errors(history.values, state.season, same_time, leads)
+        anchors = leading_filter(mixture_weights(state.slow, state.quick))
+        errors = newest_errors(history.values, state.season, same_time, anchors, leads)
         errors[~history.judged[:, -1]] = np.nan
         slow_lives, quick_lives = half_lives(leads)
+        slow, quick = state.slow, state.quick
+        scored = np.asarray(np.isfinite(errors[:, :, SAME_TIME]).any(axis=1))
+        if scored.any():
+            slow, quick = with_same_time(slow, scored), with_same_time(quick, scored)
         return replace(
             state,
-            slow=_decayed(state.slow, errors, slow_lives, elapsed),
-            quick=_decayed(state.quick, errors, quick_lives, elapsed),
+            slow=_decayed(slow, errors, slow_lives, elapsed),
+            quick=_decayed(quick, errors, quick_lives, elapsed),
             same_time=same_time,
             calibration=observed(state.calibration, history.values, history.judged, request.last_at_s, request.step_s),
         )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.baselines import (
-    ANCHOR,
     FILTERS,
     SAME_TIME,
     SEASONAL_NAIVE,
@@ -20,12 +19,14 @@ from forecasting.baselines import (
 )
 from forecasting.fallback_state import FallbackState, leads_of
 from forecasting.forecast import Floats, ForecastRequest, SeriesKind
-from forecasting.history import Bools, History, Ints
+from forecasting.history import LARGEST_VALUE, Bools, History, Ints
 from forecasting.quantiles import lead_interpolation
-from forecasting.rolling import mixture_weights, volatility
+from forecasting.rolling import leading_filter, mixture_weights, volatility
 
 #: A same-time baseline that was never scored starts this much worse than the best one.
 UNSCORED_HANDICAP = 1.05
+#: The same time yesterday is averaged over this many steps to either side.
+SMOOTHED_STEPS = 3
 #: Forecasts stay within the range of the history, widened by this many times its width …
 RANGE_SHARE = 1.0
 #: … and by this many times what the steepest trend would add.
@@ -33,13 +34,21 @@ TREND_SHARE = 1.5
 
 
 def same_time_of(request: ForecastRequest, rows: Ints) -> Floats:
-    """What was measured a day and a week before each step of the horizon, `(rows, 2, steps)`, NaN where not given."""
+    """What was measured a day and a week before each step of the horizon, `(rows, 2, steps)`, NaN where not given.
+
+    Smoothed over a few steps: its shape is wanted, its noise would be added to today's.
+    """
     given = np.full((rows.size, 2, request.horizon_steps), np.nan)
     for place, values in enumerate((request.same_time_yesterday, request.same_time_last_week)):
         if values is not None:
             given[:, place] = np.asarray(values, dtype=np.float64)[rows]
-    given[np.abs(given) > 1e30] = np.nan
-    return given
+    given[np.abs(given) > LARGEST_VALUE] = np.nan
+    if not np.isfinite(given).any():
+        return given
+    first = np.maximum(np.arange(request.horizon_steps) - SMOOTHED_STEPS, 0)
+    last = np.minimum(np.arange(request.horizon_steps) + SMOOTHED_STEPS, request.horizon_steps - 1)
+    sums = np.concatenate([np.zeros((rows.size, 2, 1)), np.cumsum(given, axis=2)], axis=2)
+    return np.asarray((sums[:, :, last + 1] - sums[:, :, first]) / (last + 1 - first))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,8 @@ def centre(mixture: Mixture, state: FallbackState, history: History) -> Floats:
         naive, shifted = seasonal_now(history.values[rows], state.season[rows], np.arange(1, steps + 1))
         points[rows] += weights[rows, :, SEASONAL_NAIVE] * naive + weights[rows, :, SEASONAL_SHIFTED] * shifted
     if np.isfinite(mixture.same_time).any():
-        today = levels[ANCHOR][:, None, None] - _same_time_now(state, mixture.same_time)[:, :, None]
+        leading = levels[leading_filter(weights), np.arange(levels.shape[1])]
+        today = leading[:, None, None] - _same_time_now(state, mixture.same_time)[:, :, None]
         shares = weights[:, :, SAME_TIME].swapaxes(1, 2)
         points += np.where(shares > 0.0, shares * (mixture.same_time + today), 0.0).sum(axis=1)
     return points
@@ -144,7 +154,7 @@ def believed_past(mixture: Mixture, state: FallbackState, history: History) -> t
     rows are first differenced over their season, else every sample would repeat a cycle out of phase.
     """
     values = _deseasonalised(history.values, state.season)
-    leading = np.argmax(mixture.weights[:, :, : len(FILTERS)].sum(axis=1), axis=1)
+    leading = leading_filter(mixture.weights)
     level, slope = np.empty_like(values), np.zeros_like(values)
     for row in np.unique(leading):
         chosen = np.flatnonzero(leading == row)
@@ -172,7 +182,7 @@ def _weights_at_steps(state: FallbackState, same_time: Floats, steps: int) -> Fl
     if not given.any():
         slow, quick = _only_filters_and_cycles(slow), _only_filters_and_cycles(quick)
     else:
-        slow, quick = _with_same_time(slow, given), _with_same_time(quick, given)
+        slow, quick = with_same_time(slow, given), with_same_time(quick, given)
     weights = mixture_weights(slow, quick)
     return np.asarray(lead_interpolation(leads_of(state.horizon_steps), steps) @ weights)
 
@@ -191,8 +201,11 @@ def _only_filters_and_cycles(losses: Floats) -> Floats:
     return losses
 
 
-def _with_same_time(losses: Floats, given: Bools) -> Floats:
-    """Losses in which same-time baselines that are given but were never scored start a little behind the best."""
+def with_same_time(losses: Floats, given: Bools) -> Floats:
+    """Losses in which same-time baselines that are given but were never scored start a little behind the best.
+
+    `given` `(rows, 2)`; the others are marked as not taking part.
+    """
     losses = losses.copy()
     best = np.where(np.isnan(losses), np.inf, losses).min(axis=2, keepdims=True)
     expected = np.where(np.isfinite(best), UNSCORED_HANDICAP * best, np.nan)

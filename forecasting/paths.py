@@ -47,12 +47,14 @@ def joint_paths(
     known: Bools,
     level: Floats,
     slope: Floats,
+    limits: tuple[Floats, Floats],
     samples: int,
     rng: np.random.Generator,
 ) -> Floats:
     """Samples whose values at each step are the quantiles' and whose order is the past's, `(rows, samples, steps)`.
 
     `level` and `slope` `(rows, points)` describe what a model believed at each past moment; `slope` is per step.
+    `limits`, each `(rows,)`, are hard: tails beyond the outermost quantiles end there.
     Rows with a history shorter than the horizon get AR(1) ranks, shared by all such rows, so that their peaks
     coincide: the cautious reading of an unknown dependence.
     """
@@ -65,9 +67,11 @@ def joint_paths(
     paths = np.empty((rows, steps, samples))
     weights = sampling_weights(samples)
     ahead = np.arange(1, steps + 1)
+    lower, upper = limits
     for start in range(0, rows, _BLOCK):
         block = slice(start, min(start + _BLOCK, rows))
         drawn = quantiles[block] @ weights
+        np.clip(drawn, lower[block, None, None], upper[block, None, None], out=drawn)
         if origins.size:
             template = np.take(values[block], origins + ahead[:, None], axis=1)
             template -= level[block][:, None, origins]

@@ -235,11 +235,17 @@ def _widening(residuals: Floats, leads: tuple[int, ...]) -> Floats:
     return middle / (1.0 + BIAS_FADES_PER_STEP * np.asarray(leads))[:, None] + wide
 
 
-def newest_errors(values: Floats, season: Ints, same_time: Floats, leads: tuple[int, ...]) -> Floats:
+def leading_filter(weights: Floats) -> Ints:
+    """The filter with the largest share over all steps of `weights` `(rows, steps, baselines)`, `(rows,)`."""
+    return np.asarray(np.argmax(weights[:, :, : len(FILTERS)].sum(axis=1), axis=1))
+
+
+def newest_errors(values: Floats, season: Ints, same_time: Floats, anchors: Ints, leads: tuple[int, ...]) -> Floats:
     """Absolute error of every baseline at the newest point, forecast `leads` before it, `(rows, leads, baselines)`.
 
     `same_time` `(rows, 2, past)` is what was measured a day (a week) before each of the newest points, the last column
-    belonging to the newest one. NaN where the baseline had no forecast then.
+    belonging to the newest one; `anchors` `(rows,)` are the filters whose level it is moved to. NaN where the baseline
+    had no forecast then.
     """
     rows, points = values.shape
     reachable = [lead for lead in leads if lead < points]
@@ -259,6 +265,6 @@ def newest_errors(values: Floats, season: Ints, same_time: Floats, leads: tuple[
     for place, lead in enumerate(reachable):
         if lead < past:
             rise = same_time[:, :, -1] - same_time[:, :, -1 - lead]
-            anchored = levels[ANCHOR, :, place, None] + rise
+            anchored = levels[anchors, np.arange(rows), place][:, None] + rise
             errors[:, place, SAME_TIME] = np.abs(values[:, -1:] - anchored)
     return errors
