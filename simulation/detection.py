@@ -27,6 +27,10 @@ ANNOUNCED_LEAD_S = 960.0
 GRACE_S = 300.0
 
 
+#: Faults that are nothing but demand.
+CROWDS = frozenset({"flash_sale", "viral_ramp"})
+
+
 def window_s(fault: FaultTruth, scenario: Scenario) -> tuple[float, float]:
     """When an act can be about this fault: from its start (an announced crowd: from the horizon before) until a grace
     after its end."""
@@ -35,38 +39,41 @@ def window_s(fault: FaultTruth, scenario: Scenario) -> tuple[float, float]:
     return fault.start_s - lead_s, fault.end_s + GRACE_S
 
 
-def first_decision_s(fault: FaultTruth, result: RunResult) -> float | None:
+def first_decision_s(fault: FaultTruth, result: RunResult, first_harm_s: float | None) -> float | None:
     """The first decision on a true target of the fault, None when there is none.
 
-    A decision counts when it does something new about the target: takes a pod, zone or database out of duty, dims,
-    reweights, or asks for more pods; renewals, descents and undos do not. A resize upwards of a target by an
-    autoscaler is its decision. What the mode withheld counts: it was decided.
+    A decision counts when it does something new about the target: takes a pod, zone or database out of duty, dims or
+    reweights; renewals, descents and undos do not. What the mode withheld counts: it was decided. Asking for more pods
+    (a floor, an autoscaler's resize) is routine: it is about a crowd whenever it comes, about any other fault only
+    once that does harm.
     """
     opens_s, closes_s = window_s(fault, result.scenario)
+    routine_from_s = opens_s if fault.kind in CROWDS else closes_s if first_harm_s is None else first_harm_s
     times = [
         at_s
-        for at_s, names in (*_decided(result.decisions), *_resized(result))
-        if opens_s <= at_s <= closes_s and (not fault.targets or names & set(fault.targets))
+        for at_s, names, routine in (*_decided(result.decisions), *_resized(result))
+        if (routine_from_s if routine else opens_s) <= at_s < closes_s
+        and (not fault.targets or names & set(fault.targets))
     ]
     return min(times, default=None)
 
 
-def _decided(decisions: tuple[Decision, ...]) -> Iterator[tuple[float, set[str]]]:
+def _decided(decisions: tuple[Decision, ...]) -> Iterator[tuple[float, set[str], bool]]:
     floors: dict[str, int] = {}
     for decision in sorted(decisions, key=lambda d: d.at_s):
         for action in (*decision.actions, *decision.withheld):
             if _does_something_new(action, floors):
-                yield decision.at_s, _names(decision, action)
+                yield decision.at_s, _names(decision, action), isinstance(action, SetFloor | SetScale)
             if isinstance(action, SetFloor):
                 floors[action.workload] = action.floor
             elif isinstance(action, SetScale):
                 floors[action.workload] = action.replicas
 
 
-def _resized(result: RunResult) -> Iterator[tuple[float, set[str]]]:
+def _resized(result: RunResult) -> Iterator[tuple[float, set[str], bool]]:
     for resize in result.resizes:
         if resize.by in ("hpa", "peer") and resize.after > resize.before:
-            yield resize.at_s, {resize.service}
+            yield resize.at_s, {resize.service}, True
 
 
 def _does_something_new(action: Action, floors: Mapping[str, int]) -> bool:

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulation.detection import GRACE_S, first_decision_s
+from simulation.blame import blamed
+from simulation.detection import first_decision_s
 from simulation.downtime import WINDOW_S, Health, Spell, spells
 from simulation.result import Counts, FaultTruth, RunResult
-
-#: Faults of the control plane only make other trouble worse: an outage is theirs when nothing else runs.
-CONTROL_PLANE = frozenset({"metrics_outage", "metrics_delay", "api_outage", "controller_crash"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,7 @@ class FaultOutcome:
     first_down_s: float | None
     recovered_s: float | None  # start of 30 s without a down second; None: averted, or censored by the end of the run
     detected_s: float | None  # first decision on the true target
+    masked: bool = False  # began during another fault's outage and has none of its own: nobody can tell
 
     @property
     def hurt(self) -> bool:
@@ -47,25 +46,22 @@ class FaultOutcome:
 
 
 def fault_outcomes(result: RunResult, seen: Health) -> tuple[FaultOutcome, ...]:
-    """One per fault of the run. Each outage belongs to at most one fault: see `blamed`."""
+    """One per fault of the run. Each outage belongs to at most one fault: see `blame.py`."""
+    found = spells(seen)
     own: dict[int, list[Spell]] = {fault.index: [] for fault in result.faults}
-    for spell in spells(seen):
-        fault = blamed(spell, result.faults)
+    for spell in found:
+        fault = blamed(spell, result.faults, result.services)
         if fault is not None:
             own[fault.index].append(spell)
-    return tuple(_outcome(fault, own[fault.index], result, seen) for fault in result.faults)
+    return tuple(
+        _outcome(fault, own[fault.index], any(s.start_s < fault.start_s < s.end_s for s in found), result, seen)
+        for fault in result.faults
+    )
 
 
 def unblamed_spells(result: RunResult, seen: Health) -> tuple[Spell, ...]:
     """The outages that no fault explains."""
-    return tuple(spell for spell in spells(seen) if blamed(spell, result.faults) is None)
-
-
-def blamed(spell: Spell, faults: Sequence[FaultTruth]) -> FaultTruth | None:
-    """The fault that an outage is put down to: of those that ran (or ended less than the grace ago) when it began, the
-    last to start; a fault of the control plane only when no other ran. None: the outage came by itself."""
-    running = [f for f in faults if f.start_s <= spell.start_s < f.end_s + GRACE_S]
-    return max(running, key=lambda f: (f.kind not in CONTROL_PLANE, f.start_s), default=None)
+    return tuple(spell for spell in spells(seen) if blamed(spell, result.faults, result.services) is None)
 
 
 def time_to_detect_s(outcomes: Sequence[FaultOutcome], baseline: Sequence[FaultOutcome] = ()) -> float | None:
@@ -92,8 +88,11 @@ def time_to_recover_s(outcomes: Sequence[FaultOutcome], unblamed: Sequence[Spell
     return float(np.mean(times)) if times else None
 
 
-def _outcome(fault: FaultTruth, own: Sequence[Spell], result: RunResult, seen: Health) -> FaultOutcome:
+def _outcome(
+    fault: FaultTruth, own: Sequence[Spell], began_in_outage: bool, result: RunResult, seen: Health
+) -> FaultOutcome:
     first = own[0] if own else None
+    harm_s = _first_bad_s(result.client.bad, first, fault) if first else None
     return FaultOutcome(
         index=fault.index,
         kind=fault.kind,
@@ -102,10 +101,11 @@ def _outcome(fault: FaultTruth, own: Sequence[Spell], result: RunResult, seen: H
         end_s=fault.end_s,
         predictable=fault.predictable,
         down_s=sum(int(seen.down[s.start_s : s.end_s].sum()) for s in own),
-        first_harm_s=_first_bad_s(result.client.bad, first, fault) if first else None,
+        first_harm_s=harm_s,
         first_down_s=float(first.start_s) if first else None,
         recovered_s=float(first.end_s) if first and first.recovered else None,
-        detected_s=first_decision_s(fault, result),
+        detected_s=first_decision_s(fault, result, harm_s),
+        masked=began_in_outage and first is None,
     )
 
 

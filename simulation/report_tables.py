@@ -157,6 +157,8 @@ def _became(line: FaultLine | None, fault: FaultSummary) -> str:
     if line is None:
         return UNKNOWN
     if not line.hurt:
+        if line.masked == line.runs:
+            return "began in another outage"
         return "averted" if fault.counted else "no harm"
     parts = [f"{line.downtime_s:,.0f} s down"]
     if line.time_to_recover_s is not None:

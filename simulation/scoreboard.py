@@ -113,7 +113,7 @@ def against(own: Score, baseline: Score) -> Score:
 def averted(outcomes: Sequence[FaultOutcome], baseline: Sequence[FaultOutcome]) -> int:
     """Faults that hurt the baseline and not this run; what hurts nobody was not averted."""
     hurt_there = {o.index for o in baseline if o.hurt}
-    return sum(not o.hurt and o.index in hurt_there for o in outcomes)
+    return sum(not o.hurt and not o.masked and o.index in hurt_there for o in outcomes)
 
 
 def latency_ms(client: ClientSeconds, level: float) -> float | None:

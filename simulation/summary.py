@@ -34,6 +34,7 @@ class FaultLine:
     runs: int
     hurt: int
     averted: int  # of the seeds under which the baseline was hurt
+    masked: int  # began during another fault's outage: nobody can tell
     censored: int
     detected: int
     time_to_recover_s: float | None
@@ -179,7 +180,8 @@ def _fault_line(runs: Sequence[tuple[int, FaultOutcome]], hurt_seeds: set[int]) 
     return FaultLine(
         runs=len(runs),
         hurt=sum(o.hurt for _, o in runs),
-        averted=sum(not o.hurt and seed in hurt_seeds for seed, o in runs),
+        averted=sum(not o.hurt and not o.masked and seed in hurt_seeds for seed, o in runs),
+        masked=sum(o.masked for _, o in runs),
         censored=sum(o.censored for _, o in runs),
         detected=sum(o.detected_s is not None for _, o in runs),
         time_to_recover_s=float(np.mean(times)) if times else None,

@@ -61,6 +61,7 @@ def _fault_json(fault: FaultSummary) -> dict[str, Any]:
                 "seeds": line.runs,
                 "hurt": line.hurt,
                 "averted": line.averted,
+                "masked": line.masked,
                 "censored": line.censored,
                 "detected": line.detected,
                 "mttr_s": line.time_to_recover_s,

@@ -49,24 +49,60 @@ def test_an_unfinished_recovery_is_censored_and_not_averaged(made_run, made_faul
     assert time_to_recover_s([outcome]) is None
 
 
-def test_an_outage_belongs_to_the_fault_that_started_last(made_fault):
+def test_an_outage_belongs_to_the_fault_that_started_last(made_run, made_fault):
     leak, crash = made_fault(0, 500, "memory_leak", 0), made_fault(100, 160, "pod_crash", 1)
+    services = made_run(seconds=600, failed=dict.fromkeys(range(80, 130), 5)).services
 
-    assert blamed(Spell(120, 130, True), (leak, crash)) is crash
-    assert blamed(Spell(90, 130, True), (leak, crash)) is leak
-
-
-def test_a_fault_of_the_control_plane_is_blamed_only_when_it_is_alone(made_fault):
-    crowd, blind = made_fault(0, 500, "flash_sale", 0), made_fault(100, 200, "metrics_outage", 1)
-
-    assert blamed(Spell(120, 130, True), (crowd, blind)) is crowd
-    assert blamed(Spell(120, 130, True), (blind,)) is blind
+    assert blamed(Spell(120, 130, True), (leak, crash), services) is crash
+    assert blamed(Spell(90, 130, True), (leak, crash), services) is leak
 
 
-def test_an_outage_long_after_every_fault_is_nobodys(made_fault):
+@pytest.mark.parametrize("trouble", ["failing", "slower"])
+def test_an_outage_belongs_to_the_fault_whose_service_is_in_trouble(made_run, made_fault, trouble):
+    # checkout is in trouble at 120, the gateway is not, though its fault started later
+    services = made_run(seconds=600).services
+    if trouble == "failing":
+        services.failed_rps[1, 115:130] = 1.0  # of 11
+    else:
+        services.p99_ms[1, 111:140] = 181.0  # 90 before
+    leak = made_fault(50, 500, "memory_leak", 0)
+    slow = made_fault(100, 500, "slow_dependency", 1, targets=("gateway",))
+
+    assert blamed(Spell(120, 130, True), (leak, slow), services) is leak
+
+
+def test_a_fault_that_names_no_service_is_not_ruled_out(made_run, made_fault):
+    services = made_run(seconds=600).services
+    leak, lost = made_fault(50, 500, "memory_leak", 0), made_fault(100, 500, "node_loss", 1, targets=("node-a-1",))
+
+    assert blamed(Spell(120, 130, True), (leak, lost), services) is lost
+
+
+def test_a_fault_of_the_control_plane_is_blamed_only_when_it_is_alone(made_run, made_fault):
+    crowd, blind = made_fault(0, 500, "flash_sale", 0), made_fault(100, 200, "metrics_outage", 1, targets=())
+    services = made_run(seconds=600).services
+
+    assert blamed(Spell(120, 130, True), (crowd, blind), services) is crowd
+    assert blamed(Spell(120, 130, True), (blind,), services) is blind
+
+
+def test_an_outage_long_after_every_fault_is_nobodys(made_run, made_fault):
     # the grace is 300 s: an end at 200 explains until 500
-    assert blamed(Spell(499, 510, True), (made_fault(100, 200),)) is not None
-    assert blamed(Spell(500, 510, True), (made_fault(100, 200),)) is None
+    services = made_run(seconds=600).services
+
+    assert blamed(Spell(499, 510, True), (made_fault(100, 200),), services) is not None
+    assert blamed(Spell(500, 510, True), (made_fault(100, 200),), services) is None
+
+
+def test_a_fault_that_begins_in_anothers_outage_is_masked_and_not_averted(made_run, made_fault):
+    # down 50-89 by the leak; the crash at 70 has no outage of its own
+    leak, crash = made_fault(40, 100, "memory_leak", 0), made_fault(70, 100, "pod_crash", 1)
+    run = made_run(seconds=200, failed=dict.fromkeys(range(50, 81), 5), faults=(leak, crash))
+
+    first, second = outcomes_of(run)
+
+    assert (first.hurt, first.masked) == (True, False)
+    assert (second.hurt, second.masked) == (False, True)
 
 
 def test_detection_counts_from_the_first_bad_request(made_run, made_fault):
@@ -103,7 +139,9 @@ def test_renewing_or_lowering_a_floor_detects_nothing_and_raising_it_does(made_r
 
 
 def test_an_autoscaler_detects_by_resizing_upwards(made_run, made_fault):
+    # 46 is before the harm at 50: nothing that an autoscaler could have known
     resizes = (
+        Resize(46, "checkout", 3, 4, "hpa"),
         Resize(52, "checkout", 4, 3, "hpa"),
         Resize(58, "gateway", 2, 4, "hpa"),
         Resize(65, "checkout", 3, 5, "hpa"),
@@ -128,6 +166,15 @@ def test_a_decision_before_the_crowd_is_about_it_only_when_announced(
     )
 
     assert outcomes_of(run)[0].detected_s == detected_s
+
+
+def test_more_pods_before_the_harm_are_routine_unless_a_crowd_comes(made_run, made_fault):
+    more = (Resize(46, "checkout", 3, 4, "hpa"),)
+    crash = made_run(seconds=200, failed={50: 5}, faults=(made_fault(45, 80),), resizes=more)
+    crowd = made_run(seconds=200, failed={50: 5}, faults=(made_fault(45, 80, "viral_ramp"),), resizes=more)
+
+    assert outcomes_of(crash)[0].detected_s is None
+    assert time_to_detect_s(outcomes_of(crowd)) == -4
 
 
 def test_harm_of_the_baseline_dates_the_detection_of_an_averted_fault(made_run, made_fault):
