@@ -194,7 +194,8 @@ def _shifts(
             shift = replace(shift, expires_at_s=now_s + SHIFT_TTL_S)
             proposals.append(_shift(seen, zone, shift))
         standing[zone] = shift
-    for zone in sorted(dead.zones - standing.keys()):
+    # One zone at a time: what is left of the cluster after two is no place to send everybody.
+    for zone in sorted(dead.zones) if not standing else ():
         workloads = tuple(_shiftable(seen, policies, zone))
         if workloads and not _holds_primary(seen, zone):
             standing[zone] = FastShift(workloads, now_s + SHIFT_TTL_S)
