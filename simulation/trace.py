@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -85,8 +85,8 @@ def _read(trace: TraceSpec, modified_ns: int) -> TraceSeries:
     return TraceSeries(trace.file, trace.step_s, _scaled(_filled(values), trace), filled)
 
 
-def _columns(rows: list[tuple[int, list[str]]], trace: TraceSpec) -> tuple[list[int], list[float], list[float] | None]:
-    """Line numbers, values (NaN: a gap) and times, where the file has a column of them."""
+def _columns(rows: list[tuple[int, list[str]]], trace: TraceSpec) -> tuple[list[float], list[float] | None]:
+    """Values (NaN: a gap) and times, where the file has a column of them."""
     header = [cell.strip() for cell in rows[0][1]]
     if len(header) == 1 and _is_value(header[0]):
         if trace.column is not None:
@@ -99,15 +99,14 @@ def _columns(rows: list[tuple[int, list[str]]], trace: TraceSpec) -> tuple[list[
         rows = rows[1:]
         if not rows:
             raise TraceInvalid(f"{trace.file}: there is a header and no line of data: give at least one")
-    lines, values, times = [], [], []
+    values, times = [], []
     for number, row in rows:
         if time_at is not None and not any(cell.strip() for cell in row):
             continue
-        lines.append(number)
         values.append(_value(row[value_at] if value_at < len(row) else "", number, trace.file))
         if time_at is not None:
             times.append(_time_s(row[time_at] if time_at < len(row) else "", number, trace.file))
-    return lines, values, times if time_at is not None else None
+    return values, times if time_at is not None else None
 
 
 def _is_value(text: str) -> bool:
@@ -156,29 +155,32 @@ def _time_s(text: str, line: int, source: str) -> float:
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text.strip()).timestamp()
+        moment = datetime.fromisoformat(text.strip())
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
     except ValueError:
         raise TraceInvalid(
             f"{source}: line {line}: {text.strip()!r} is no time: write ISO 8601 or seconds, or drop the column"
         ) from None
 
 
-def _evenly_spaced(lines: list[int], values: list[float], times: list[float] | None, source: str) -> Floats:
-    """Values at even steps: lines that are missing between two times become NaN."""
+def _evenly_spaced(values: list[float], times: list[float] | None, source: str) -> Floats:
+    """Values at even steps: times that are missing become NaN, doubles (clocks set back) their mean."""
     if times is None or len(times) < 2:
         return np.array(values)
-    steps = np.diff(times)
-    backwards = np.flatnonzero(steps <= 0.0)
-    if backwards.size:
-        raise TraceInvalid(
-            f"{source}: line {lines[int(backwards[0]) + 1]}: time does not go forward: sort the lines and drop doubles"
-        )
-    offsets = np.rint((np.array(times) - times[0]) / float(np.median(steps))).astype(np.int64)
-    if offsets[-1] >= 20 * len(values):
-        raise TraceInvalid(f"{source}: more than 95 % of the lines are missing between the first and last time")
-    even = np.full(int(offsets[-1]) + 1, np.nan)
-    even[offsets] = values
-    return even
+    steps, counts = np.unique(np.round(np.abs(np.diff(times)), 3), return_counts=True)
+    if steps[-1] == 0.0:
+        raise TraceInvalid(f"{source}: all lines have the same time: correct the column or drop it")
+    counts[steps == 0.0] = 0
+    step_s = float(steps[np.argmax(counts)])
+    offsets = np.rint((np.array(times) - min(times)) / step_s).astype(np.int64)
+    size = int(offsets.max()) + 1
+    if size > 20 * len(values):
+        raise TraceInvalid(f"{source}: more than 95 % of the lines are missing between the first and the last time")
+    measured = np.array(values)
+    known = ~np.isnan(measured)
+    sums = np.bincount(offsets[known], weights=measured[known], minlength=size)
+    counts = np.bincount(offsets[known], minlength=size)
+    return np.where(counts > 0, sums / np.maximum(1, counts), np.nan)
 
 
 def _filled(values: Floats) -> Floats:

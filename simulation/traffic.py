@@ -165,8 +165,11 @@ class _Roughness:
         steps = (times_s - self._start_s) / self._step_s
         self._later = self._extended(self._later, float(np.max(steps)), "later")
         self._earlier = self._extended(self._earlier, -float(np.min(steps)), "earlier")
-        whole = np.concatenate((self._earlier[:0:-1], self._later))
-        noise = np.interp(steps + (self._earlier.size - 1), np.arange(whole.size), whole)
+        noise = np.where(
+            steps >= 0.0,
+            np.interp(steps, np.arange(self._later.size), self._later),
+            np.interp(-steps, np.arange(self._earlier.size), self._earlier),
+        )
         return np.asarray(np.exp(self._sigma * noise - self._sigma**2 / 2.0))
 
     def _extended(self, noise: Floats, until_step: float, direction: str) -> Floats:

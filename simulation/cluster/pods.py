@@ -42,11 +42,11 @@ class Pod:
 
     name: str
     service: str
-    spec: Service
+    spec: Service = field(repr=False)
     ordinal: int
     revision: int
     created_s: float
-    usage: Usage
+    usage: Usage = field(repr=False)
     flawed: bool = False  # a bad rollout made it: it crashes after a while
     node: str | None = None
     zone: str | None = None
