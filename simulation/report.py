@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
@@ -51,7 +52,7 @@ def report_html(scenario: Scenario, summary: Summary, views: Sequence[RunView]) 
         .render(
             scenario=scenario,
             summary=summary,
-            verdict=verdict(summary),
+            verdict=kept_together(verdict(summary)),
             cards=cards(summary),
             scores=score_rows(summary),
             faults=fault_rows(summary, clock_of(scenario)),
@@ -61,6 +62,11 @@ def report_html(scenario: Scenario, summary: Summary, views: Sequence[RunView]) 
             data=embedded_json(_data(scenario, summary, views)),
         )
     )
+
+
+def kept_together(text: str) -> str:
+    """The text with no line break between a number and its unit."""
+    return re.sub(r"(?<=\d) (?=[%s])", "\N{NO-BREAK SPACE}", text)
 
 
 def embedded_json(value: Any) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from simulation.statistics import Estimate
@@ -21,6 +21,7 @@ class Column:
     unit: str = ""
     decimals: int = 0
     higher_is_better: bool = False
+    ranked: bool = True  # whether more or less is simply better
     note: str = ""
     ratio: bool = False
 
@@ -37,14 +38,25 @@ COLUMNS = (
     Column("p99_ms", "p99", " ms"),
     Column("orders_lost", "Orders lost", decimals=1, note="acknowledged but not stored"),
     Column("pod_hours", "Pod-hours", decimals=1, note="everybody's pods, the controller's too", ratio=True),
-    Column("disruptive_acts", "Disruptive acts", decimals=1, note="drain, replace, shift, switch over, brownout"),
-    Column("mttd_s", "MTTD", " s", note="first harm to first decision on the true target; negative is ahead"),
+    Column(
+        "disruptive_acts",
+        "Disruptive acts",
+        decimals=1,
+        ranked=False,
+        note="drain, replace, shift, switch over, brownout",
+    ),
+    Column(
+        "mttd_s", "MTTD", " s", ranked=False, note="first harm to first decision on the true target; negative is ahead"
+    ),
     Column("orders_failed", "Orders refused", decimals=1),
     Column("orders_duplicated", "Orders doubled", decimals=1),
     Column("load_balance", "Load balance", decimals=3, higher_is_better=True, note="Jain's index; 1 is even"),
     Column("false_actions", "False acts", decimals=1, note="disruptive without a fault, per week and 100 workloads"),
     Column("peak_rps", "Peak", " req/s", higher_is_better=True, note="highest step of a staircase held within the SLO"),
 )
+
+
+ALL = tuple(column.figure for column in COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +91,18 @@ class FaultRow:
     cells: tuple[tuple[str, str], ...]  # arm, what became of it
 
 
-def score_rows(summary: Summary) -> ScoreTable:
+def score_rows(summary: Summary, figures: Sequence[str] = ALL) -> ScoreTable:
     """All arms; columns that no arm can fill are left out."""
-    columns = tuple(c for c in COLUMNS if any(summary.mean(arm, c.figure) is not None for arm in summary.arms))
-    best = {c.figure: best_arm(summary, c.figure, c.higher_is_better) for c in columns}
+    columns = tuple(
+        c
+        for c in COLUMNS
+        if c.figure in figures and any(summary.mean(arm, c.figure) is not None for arm in summary.arms)
+    )
+    best = {c.figure: best_arm(summary, c.figure, c.higher_is_better) for c in columns if c.ranked}
     return ScoreTable(
         columns,
         tuple(
-            (arm, tuple(_cell(summary, arm, column, best[column.figure] == arm) for column in columns))
+            (arm, tuple(_cell(summary, arm, column, best.get(column.figure) == arm) for column in columns))
             for arm in summary.arms
         ),
     )

@@ -84,7 +84,10 @@ def run_view(result: RunResult, events: int = 300) -> RunView:
 
 
 def calibration(result: RunResult) -> tuple[LeadCalibration, ...]:
-    """The 90 % band of every issued forecast against the demand that came, by lead; empty without forecasts."""
+    """The 90 % band of every issued forecast against the demand that came, by lead; empty without forecasts.
+
+    Forecasts of a single value (the present one, or the truth) promise no band and are left out.
+    """
     found = {lead_s: np.zeros(3, dtype=np.int64) for lead_s in LEADS_S}
     rows = {service: i for i, service in enumerate(result.services.services)}
     for record in result.forecasts:
@@ -96,7 +99,7 @@ def calibration(result: RunResult) -> tuple[LeadCalibration, ...]:
             if abs(at_s - record.issued_at_s - lead_s) > ACTUAL_STEP_S or not 0 <= came < actual.size:
                 continue
             low, high = record.q05_rps[step], record.q95_rps[step]
-            if np.isfinite([low, high, actual[came]]).all():
+            if np.isfinite([low, high, actual[came]]).all() and low < high:
                 counts[0 if low <= actual[came] <= high else 1 if actual[came] > high else 2] += 1
     return tuple(_lead_calibration(lead_s, counts) for lead_s, counts in found.items() if counts.sum())
 
@@ -107,42 +110,46 @@ def _lead_calibration(lead_s: float, counts: Counts) -> LeadCalibration:
 
 
 def _events(result: RunResult, most: int) -> tuple[list[dict[str, Any]], int]:
-    """What did, or was kept from doing, something. Beyond `most`, vetoes go first and disruptive acts last."""
-    lines = [
-        {
-            "at_s": line["at_s"],
-            "clock": line["clock"],
-            "workload": short(line["workload"]),
-            "kind": _kind(line),
-            "sentence": line["sentence"],
-            "disruptive": _disrupts(line, result),
-            "fast": bool(line.get("fast")),
-        }
-        for line in decision_log(result)
-        if line["at_s"] >= 0 and _kind(line) is not None
-    ]
-    if len(lines) <= most:
-        return lines, 0
-    ranked = sorted(
-        range(len(lines)), key=lambda i: (_RANK[str(lines[i]["kind"])] - 2 * bool(lines[i]["disruptive"]), i)
-    )
-    keep = sorted(ranked[:most])
-    return [lines[i] for i in keep], len(lines) - most
+    """What did, or was kept from doing, something. Beyond `most`, renewals go first and disruptive acts last."""
+    lines = _told(result)
+    ranked = sorted(range(len(lines)), key=lambda i: (_rank(lines[i]), i))
+    return [lines[i] for i in sorted(ranked[:most])], max(len(lines) - most, 0)
 
 
-_RANK = {"act": 0, "withheld": 0, "resize": 0, "veto": 1}
+def _told(result: RunResult) -> list[dict[str, Any]]:
+    disruptive = {act.decision_id for act in result.acts if act.disruptive}
+    floors: dict[str, int] = {}
+    lines = []
+    for line in decision_log(result):
+        kind = _kind(line, floors)
+        if kind is not None and line["at_s"] >= 0:
+            lines.append(
+                {
+                    "at_s": line["at_s"],
+                    "clock": line["clock"],
+                    "workload": short(line["workload"]),
+                    "kind": kind,
+                    "sentence": line["sentence"],
+                    "disruptive": line.get("id") is not None and line.get("id") in disruptive,
+                    "fast": bool(line.get("fast")),
+                }
+            )
+    return lines
 
 
-def _kind(line: dict[str, Any]) -> str | None:
+def _kind(line: dict[str, Any], floors: dict[str, int]) -> str | None:
+    """What a line of the log is for a reader; None for decisions to do nothing. `floors` remembers the last of each."""
     if line["event"] == "resize":
         return "resize"
-    return "act" if line["actions"] else "withheld" if line["withheld"] else "veto" if line["vetoes"] else None
+    if not line["actions"]:
+        return "withheld" if line["withheld"] else "veto" if line["vetoes"] else None
+    renewals = [a["kind"] == "SetFloor" and floors.get(a["workload"]) == a["floor"] for a in line["actions"]]
+    floors.update({a["workload"]: a["floor"] for a in line["actions"] if a["kind"] == "SetFloor"})
+    return "renewal" if all(renewals) else "act"
 
 
-def _disrupts(line: dict[str, Any], result: RunResult) -> bool:
-    return line["event"] == "decision" and any(
-        act.disruptive for act in result.acts if act.decision_id == line["id"] and act.at_s >= 0
-    )
+def _rank(line: dict[str, Any]) -> int:
+    return 0 if line["disruptive"] else {"act": 1, "withheld": 1, "resize": 2, "veto": 3, "renewal": 4}[line["kind"]]
 
 
 def _forecasts(records: Sequence[ForecastRecord], entry: str, seconds: int) -> list[dict[str, Any]]:

@@ -66,6 +66,4 @@ def _cost(ratio: float) -> str:
 
 
 def _seconds(value: float) -> str:
-    if value < 600:
-        return f"{value:.0f} s"
-    return f"{value / 60:.1f} min"
+    return f"{value:,.0f} s"

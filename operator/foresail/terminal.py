@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -14,21 +15,14 @@ from rich.text import Text
 
 from simulation.experiment import Outcome
 from simulation.explain_run import Explanation
+from simulation.report_tables import Cell, score_rows
 from simulation.summary import Summary
 from simulation.sweep import Done
 from simulation.verdict import best_arm, verdict
 
-#: Figure, heading, unit, decimals, higher is better.
-COLUMNS = (
-    ("downtime_s", "Downtime", " s", 0, False),
-    ("mttr_s", "MTTR", " s", 0, False),
-    ("failed_requests", "Failed", "", 0, False),
-    ("p99_ms", "p99", " ms", 0, False),
-    ("orders_lost", "Lost orders", "", 1, False),
-    ("pod_hours", "Pod-hours", "", 1, False),
-    ("disruptive_acts", "Disruptive acts", "", 1, False),
-)
-WITH_RATIO = ("downtime_s", "pod_hours")
+SHOWN = ("downtime_s", "mttr_s", "failed_requests", "p99_ms", "orders_lost", "pod_hours", "disruptive_acts")
+SHOWN_NARROW = ("downtime_s", "mttr_s", "failed_requests", "pod_hours")
+WIDE = 106
 PLAIN_WIDTH = 120  # where there is no terminal to ask
 
 
@@ -58,7 +52,7 @@ def show(outcome: Outcome) -> None:
     """The scoreboard, the verdict and where everything was written."""
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
     summary = outcome.summary
-    console.print(scoreboard(summary))
+    console.print(scoreboard(summary, SHOWN if console.width >= WIDE else SHOWN_NARROW))
     console.print(Text(verdict(summary), style="bold"))
     for failure in summary.failures:
         line = f"failed: {failure.scenario} · {failure.arm} · seed {failure.seed}: {failure.error}"
@@ -67,37 +61,28 @@ def show(outcome: Outcome) -> None:
         console.print(Text(str(path)), soft_wrap=True)
 
 
-def scoreboard(summary: Summary) -> Table:
+def scoreboard(summary: Summary, figures: Sequence[str] = SHOWN) -> Table:
     """One row per arm: means over all runs, the best marked with a star."""
     seeds = f"{len(summary.seeds)} seed{'s' if len(summary.seeds) > 1 else ''}"
     table = Table(
         title=f"{', '.join(summary.scenarios)} · {seeds}",
         caption=f"Means over runs; × against {summary.baseline}; * is best (the oracle knows the future: not ranked).",
+        box=SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("Arm")
-    for _, heading, *_ in COLUMNS:
-        table.add_column(heading, justify="right")
-    best = {figure: best_arm(summary, figure, higher) for figure, *_, higher in COLUMNS}
-    for arm in summary.arms:
-        cells = [
-            Text(_cell(summary, arm, figure, unit, decimals) + (" *" if best[figure] == arm else ""))
-            for figure, _, unit, decimals, _ in COLUMNS
-        ]
-        table.add_row(arm, *cells, style="bold" if best["downtime_s"] == arm else None)
+    table.add_column("Arm", no_wrap=True)
+    scores = score_rows(summary, figures)
+    for column in scores.columns:
+        table.add_column(column.heading.replace(" ", "\n"), justify="right", no_wrap=True)
+    leader = best_arm(summary, "downtime_s")
+    for arm, cells in scores.rows:
+        table.add_row(arm, *map(_cell, cells), style="bold" if arm == leader else None)
     return table
 
 
-def _cell(summary: Summary, arm: str, figure: str, unit: str, decimals: int) -> str:
-    mean = summary.mean(arm, figure)
-    if mean is None:
-        return "–"
-    text = f"{mean:,.{decimals}f}{unit}"
-    if figure in WITH_RATIO and arm != summary.baseline:
-        ratio = summary.comparison(arm, summary.baseline, figure).ratio
-        text += f" ({ratio:.2f}×)" if ratio is not None else ""
-    return text
+def _cell(cell: Cell) -> Text:
+    return Text(cell.text + (f" ({cell.ratio.replace(' ', '')})" if cell.ratio else "") + (" *" if cell.best else ""))
 
 
 def explanation(found: Explanation, at: str) -> str:

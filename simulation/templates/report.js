@@ -107,9 +107,11 @@ function logarithmic(low, high) {
 function valueAxis(plot, unit) {
   for (const tick of plot.y.ticks) {
     node(plot.svg, "line", { x1: plot.inner.left, x2: plot.inner.right, y1: plot.y(tick), y2: plot.y(tick), stroke: "var(--grid)" });
-    node(plot.svg, "text", { x: plot.inner.left - 7, y: plot.y(tick) + 4, "text-anchor": "end" }, number(tick) + unit);
+    node(plot.svg, "text", { x: plot.inner.left - 7, y: plot.y(tick) + 4, "text-anchor": "end" }, tickText(tick, unit));
   }
 }
+
+const tickText = (tick, unit) => (unit === " ms" && tick >= 1000 ? number(tick / 1000) + " s" : number(tick) + unit);
 
 function line(plot, values, step, attributes) {
   let path = "", open = false;
@@ -359,6 +361,7 @@ const KINDS = [
   ["acts", "Acts", (e) => e.kind === "act" || e.kind === "withheld"],
   ["disruptive", "Disruptive", (e) => e.disruptive],
   ["resizes", "Autoscaler", (e) => e.kind === "resize"],
+  ["renewals", "Renewals", (e) => e.kind === "renewal"],
   ["vetoes", "Held back", (e) => e.kind === "veto"],
   ["all", "All", () => true],
 ];
