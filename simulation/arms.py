@@ -77,19 +77,19 @@ class _Arm(NamedTuple):
 
 
 _HPA = {
-    "hpa_target_pct": Knob(30, 90, "int"),
+    "hpa_target_pct": Knob(30, 140, "int"),
     "hpa_up_window_s": Knob(0, 60, "int"),
     "hpa_up_pct": Knob(50, 400, "int"),
     "hpa_down_window_s": Knob(60, 600, "int"),
     "hpa_down_pct": Knob(5, 100, "int"),
 }
-_LEAN_HPA = {"hpa_target_pct": Knob(60, 100, "int"), "hpa_down_window_s": Knob(30, 300, "int")}
+_LEAN_HPA = {"hpa_target_pct": Knob(60, 160, "int"), "hpa_down_window_s": Knob(30, 300, "int")}
 _LOOP = {
     "target_utilization": Knob(0.4, 0.95, "float"),
     "violation_cost": Knob(3, 300, "log"),
     "cvar_level": Knob(0.8, 0.99, "float"),
 }
-_RATE = {"target_ratio": Knob(0.4, 0.95, "float")}
+_RATE = {"target_ratio": Knob(0.2, 0.95, "float")}
 _AHEAD = {"look_ahead_s": Knob(30, 600, "int")}
 
 _ARMS: Mapping[str, _Arm] = {

@@ -29,9 +29,20 @@ class ControllerProcess:
     def loop(self) -> ControlLoop | None:
         return self._loop
 
-    def tick(self, now_s: float, alive: bool) -> tuple[Decision, ...]:
+    def live(self, now_s: float, alive: bool) -> None:
+        """Call every second. A process that is not alive loses its loop; one that is takes the lead when it may."""
+        if not alive:
+            if self._loop is not None:
+                self._loop = None
+                self._died_at_s = now_s
+        elif self._loop is None and now_s >= self._died_at_s + LEASE_S:
+            self._loop = self._make_loop()
+            if self._checkpoint is not None:
+                self._loop.restore(self._checkpoint)
+
+    def tick(self, now_s: float) -> tuple[Decision, ...]:
         """The loop's decisions; none while it is dead or not yet the leader again."""
-        loop = self._leader(now_s, alive)
+        loop = self._loop
         if loop is None:
             return ()
         decisions = loop.tick(now_s)
@@ -39,13 +50,12 @@ class ControllerProcess:
             self.write_checkpoint(now_s)
         return decisions
 
-    def fast_tick(self, now_s: float, alive: bool) -> tuple[Decision, ...]:
-        loop = self._leader(now_s, alive)
-        return () if loop is None else loop.fast_tick(now_s)
+    def fast_tick(self, now_s: float) -> tuple[Decision, ...]:
+        return () if self._loop is None else self._loop.fast_tick(now_s)
 
     def write_checkpoint(self, now_s: float) -> None:
         """Called every five minutes and before acts."""
-        if self._keeps_checkpoints and self._loop is not None:
+        if self._keeps_checkpoints and self._loop is not None and now_s > self._checkpoint_at_s:
             self._checkpoint = self._loop.checkpoint()
             self._checkpoint_at_s = now_s
 
@@ -56,17 +66,3 @@ class ControllerProcess:
         checkpoint = self._loop.checkpoint()
         self._loop = self._make_loop()
         self._loop.restore(checkpoint)
-
-    def _leader(self, now_s: float, alive: bool) -> ControlLoop | None:
-        if not alive:
-            if self._loop is not None:
-                self._loop = None
-                self._died_at_s = now_s
-            return None
-        if self._loop is None:
-            if now_s < self._died_at_s + LEASE_S:
-                return None
-            self._loop = self._make_loop()
-            if self._checkpoint is not None:
-                self._loop.restore(self._checkpoint)
-        return self._loop

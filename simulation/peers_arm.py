@@ -8,9 +8,10 @@ import numpy as np
 
 from forecasting.forecast import Floats
 from simulation.arms import ArmSettings
+from simulation.feeds.demand import STEP_S
 from simulation.feeds.prometheus import Prometheus
 from simulation.hpa.values import ExternalMetric, Reading
-from simulation.hpa_arm import HpaController, Minimum
+from simulation.hpa_arm import SYNC_PERIOD_S, HpaController, Minimum
 from simulation.peers import crane, cron, kpa, phpa, predict_linear
 from simulation.world import World
 
@@ -44,7 +45,7 @@ class PredictLinearMetric:
             look_ahead_s=settings.look_ahead_s,
         )
         self._state = predict_linear.PredictLinearState()
-        self._columns = max(2, int(settings.range_s / 15.0) + 2)
+        self._columns = max(2, int(settings.range_s / STEP_S) + 2)
         self.spec: ExternalMetric = predict_linear.metric(self._settings)
 
     def read(self, now_s: float) -> Reading:
@@ -53,7 +54,7 @@ class PredictLinearMetric:
         rates_rps: Floats = np.empty(0)
         if scrape is not None:
             rates_rps = self._prometheus.demand.recent(scrape.column, self._columns)[self._row]
-            times_s = self._prometheus.demand.time_s(scrape.column) - 15.0 * np.arange(len(rates_rps))[::-1]
+            times_s = scrape.at_s - STEP_S * np.arange(len(rates_rps) - 1, -1, -1, dtype=np.float64)
         reading, self._state = predict_linear.propose(
             self._settings, self._state, times_s, rates_rps, self._deployment.desired, now_s
         )
@@ -116,7 +117,7 @@ class PhpaController:
             max_replicas=workload.max_replicas,
             look_ahead_s=settings.look_ahead_s,
             downscale_stabilization_s=300.0 if settings.hpa_down_window_s is None else settings.hpa_down_window_s,
-            stored_values=max(2, round(settings.range_s / 15.0)),
+            stored_values=max(2, round(settings.range_s / SYNC_PERIOD_S)),
             season_s=settings.season_s,
         )
         self._state = phpa.PhpaState()

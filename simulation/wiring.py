@@ -176,7 +176,7 @@ def _add_loop(
     world: World, process: ControllerProcess, recorder: Recorder, log: RunLog, schedule: Schedule, seed: int
 ) -> None:
     def tick(now_s: float) -> None:
-        for decision in process.tick(now_s, world.controller_alive()):
+        for decision in process.tick(now_s):
             log.decided(decision)
         if process.loop is not None and process.loop.last_demand is not None:
             recorder.forecast_issued(process.loop.last_demand)
@@ -200,10 +200,11 @@ class _FastLane:
         self._awake_until_s = world.now_s
 
     def look(self, now_s: float) -> None:
+        self._process.live(now_s, self._world.controller_alive())
         if self._probes.look() or self._cluster.outstanding:
             self._awake_until_s = now_s + FAST_LANE_LINGERS_S
         if now_s <= self._awake_until_s:
-            for decision in self._process.fast_tick(now_s, self._world.controller_alive()):
+            for decision in self._process.fast_tick(now_s):
                 self._log.decided(decision)
 
 
