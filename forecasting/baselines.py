@@ -33,7 +33,7 @@ FILTERS: tuple[Baseline, ...] = (
     Baseline("level-20", 20.0),
     Baseline("level-80", 80.0),
     Baseline("trend-2", 2.0, damping=0.97),
-    Baseline("trend-6", 6.0, damping=0.99),
+    Baseline("line-6", 6.0, damping=1.0),
     Baseline("line-16", 16.0, damping=1.0),
     Baseline("line-32", 32.0, damping=1.0),
 )

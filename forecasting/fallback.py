@@ -103,7 +103,7 @@ class FallbackForecaster:
             return state
         leads = leads_of(state.horizon_steps)
         same_time = _moved_on(state, elapsed)
-        anchors = leading_filter(mixture_weights(state.slow, state.quick))
+        anchors = leading_filter(mixture_weights(state.slow, state.quick, leads))
         errors = newest_errors(history.values, state.season, same_time, anchors, leads)
         errors[~history.judged[:, -1]] = np.nan
         slow_lives, quick_lives = half_lives(leads)

@@ -183,8 +183,8 @@ def _weights_at_steps(state: FallbackState, same_time: Floats, steps: int) -> Fl
         slow, quick = _only_filters_and_cycles(slow), _only_filters_and_cycles(quick)
     else:
         slow, quick = with_same_time(slow, given), with_same_time(quick, given)
-    weights = mixture_weights(slow, quick)
-    return np.asarray(lead_interpolation(leads_of(state.horizon_steps), steps) @ weights)
+    leads = leads_of(state.horizon_steps)
+    return np.asarray(lead_interpolation(leads, steps) @ mixture_weights(slow, quick, leads))
 
 
 def _same_time_now(state: FallbackState, same_time: Floats) -> Floats:

@@ -34,6 +34,8 @@ LOSS_HALF_LIFE_STEPS = 96.0
 #: What happened in the last few steps counts once more with this share: jumps and ramps are noticed at once.
 QUICK_HALF_LIFE_STEPS = 4.0
 QUICK_SHARE = 0.3
+#: A lead of this many steps trusts its own outcomes and those of shorter leads equally.
+NEWS_STEPS = 4.0
 #: Points at the start on which filters have not settled and from which nothing is judged.
 SETTLING_STEPS = 6
 #: How sharply a baseline that was worse is left out: weight ~ (loss / best loss) ** -SHARPNESS.
@@ -68,11 +70,11 @@ def half_lives(leads: tuple[int, ...]) -> tuple[Floats, Floats]:
     return LOSS_HALF_LIFE_STEPS + lead, QUICK_HALF_LIFE_STEPS + 0.25 * lead
 
 
-def mixture_weights(slow: Floats, quick: Floats) -> Floats:
+def mixture_weights(slow: Floats, quick: Floats, leads: tuple[int, ...]) -> Floats:
     """Share of each baseline, `(rows, leads, baselines)`, from recent losses of the same shape; unmeasured ones get 0.
 
-    A lead also listens to the shorter ones, whose outcomes are newer: a leak that began twenty steps ago has no
-    outcome yet at lead 64.
+    A lead also listens to the shorter ones, the more so the longer it is, since its own outcomes are that much older
+    news: a leak that began twenty steps ago has no outcome yet at lead 64.
     """
     with np.errstate(invalid="ignore"):
         loss = (1.0 - QUICK_SHARE) * slow + QUICK_SHARE * quick
@@ -82,10 +84,11 @@ def mixture_weights(slow: Floats, quick: Floats) -> Floats:
     best = np.where(measured, log_loss, np.inf).min(axis=-1, keepdims=True)
     relative = np.where(measured, log_loss - np.where(np.isfinite(best), best, 0.0), np.nan)
     blended = relative.copy()
-    for lead in range(1, relative.shape[1]):
-        shorter, own = blended[:, lead - 1], relative[:, lead]
-        both = np.where(np.isnan(own), shorter, np.where(np.isnan(shorter), own, 0.5 * shorter + 0.5 * own))
-        blended[:, lead] = both
+    for place, lead in enumerate(leads[1:], start=1):
+        shorter, own = blended[:, place - 1], relative[:, place]
+        carried = lead / (lead + NEWS_STEPS)
+        both = carried * shorter + (1.0 - carried) * own
+        blended[:, place] = np.where(np.isnan(own), shorter, np.where(np.isnan(shorter), own, both))
     usable = np.isfinite(blended)
     scores = np.where(usable, np.exp(-SHARPNESS * np.where(usable, blended, 0.0)), 0.0)
     total = scores.sum(axis=-1, keepdims=True)
@@ -153,7 +156,7 @@ def _block(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...], 
         losses[:, :, place] = found.averaged(0.5 ** ((points - 1 - found.targets)[:, None] / lives[place]))
     slow, quick = losses
 
-    weights = mixture_weights(slow, quick)
+    weights = mixture_weights(slow, quick, leads)
     moves = volatility(values)
     moves[moves == 0.0] = 1.0  # nothing ever moved: all errors are zero
     residuals = np.empty((rows, len(leads), len(LEVELS)))
