@@ -17,6 +17,7 @@ RENEW_S = 45.0  # before the expiry: three ticks
 PROBATION_S = 180.0  # an outlier without traffic shows nothing: it has to come back to be looked at again
 OVERDUE_S = 5.0
 SIGNAL_STEP_S = 60.0
+OUTLIER_SIGNALS = frozenset({"errors", "latency"})
 
 Tended = tuple[Proposal | None, tuple[Reason, ...], "Drain | None"]
 
@@ -84,7 +85,7 @@ def tend(
         return None, (_reason(over, drain),), None
     if now_s - drain.asked_at_s >= ASK_S:
         return None, (), None
-    return _off(drain, (_reason(ReasonCode.FAILURE_EXPECTED, drain),)), (), drain
+    return _off(drain, (_reason(_cause(drain), drain),)), (), drain
 
 
 def _prepare(drain: Drain, workload: WorkloadSeen, lead_s: float, own: Sequence[Curve], now_s: float) -> Tended:
@@ -95,7 +96,7 @@ def _prepare(drain: Drain, workload: WorkloadSeen, lead_s: float, own: Sequence[
     if not (come or waited or imminent):
         return None, (_reason(ReasonCode.REPLACEMENT_WAITING, drain),), drain
     flipped = replace(drain, preparing=False, asked_at_s=now_s, expires_at_s=now_s + drain.ttl_s)
-    return _off(flipped, (_reason(ReasonCode.FAILURE_EXPECTED, drain),)), (), flipped
+    return _off(flipped, (_reason(_cause(drain), drain),)), (), flipped
 
 
 def _while_off(
@@ -116,7 +117,11 @@ def _while_off(
     if probability is not None and drain.expires_at_s - now_s <= RENEW_S:
         renewed = replace(drain, expires_at_s=now_s + drain.ttl_s)
         return _off(renewed, (_reason(ReasonCode.FAILURE_EXPECTED, drain),)), (), renewed
-    return None, (_reason(ReasonCode.FAILURE_EXPECTED, drain, until_s=drain.expires_at_s),), drain
+    return None, (_reason(_cause(drain), drain, until_s=drain.expires_at_s),), drain
+
+
+def _cause(drain: Drain) -> ReasonCode:
+    return ReasonCode.OUTLIER if drain.signal in OUTLIER_SIGNALS else ReasonCode.FAILURE_EXPECTED
 
 
 def _reason(code: ReasonCode, drain: Drain, **facts: float | str) -> Reason:

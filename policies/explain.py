@@ -50,7 +50,7 @@ def render(decision: Decision, clock: Clock) -> str:
 def render_reason(reason: Reason, clock: Clock) -> str:
     """One reason as a clause, every known fact in it with its unit."""
     facts = {key: _fact(key, value, reason.facts, clock) for key, value in reason.facts.items()}
-    pieces = [piece for piece in PHRASES[reason.code] if _fields(piece) <= facts.keys()]
+    pieces = [piece for piece in PHRASES[reason.code] if facts_in(piece) <= facts.keys()]
     if not pieces:
         return reason.code.value.replace("_", " ")
     # The first piece is the statement; where its facts are missing the bare code stands in for it.
@@ -130,7 +130,8 @@ def _verb(past: str, infinitive: str, done: bool) -> str:
     return past if done else infinitive
 
 
-def _fields(piece: str) -> set[str]:
+def facts_in(piece: str) -> set[str]:
+    """Names of the facts that a piece of a phrase needs."""
     return {name for _, name, _, _ in _FORMATTER.parse(piece) if name}
 
 

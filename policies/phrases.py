@@ -44,9 +44,9 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
     ReasonCode.FLOOR_EXPIRED: ("the floor has run out and comes down by itself", " from {floor}"),
     ReasonCode.FAILURE_EXPECTED: (
         "{pod} is expected to fail",
-        " by {signal}",
+        " at its {signal} limit",
         ": {value} of {limit} now",
-        ", limit reached around {hit_at_s}",
+        ", there around {hit_at_s}",
         ", {probability} likely to come before help would",
         " (acting at {threshold})",
         "; {pods_at_risk} pods are at risk",
@@ -65,7 +65,11 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         "failure is unlikely",
         ": {pod} hits its {signal} limit in time to worry with {probability}",
     ),
-    ReasonCode.OUTLIER: ("{pod} is worse than its peers", ": {signal} {value} against {peers}"),
+    ReasonCode.OUTLIER: (
+        "{pod} is worse than its peers",
+        ": {signal} {value} against {peers}",
+        "; out until {until_s}",
+    ),
     ReasonCode.REPLACEMENT_READY: ("the replacement of {pod} serves", " and the old pod is gone{gone}"),
     ReasonCode.REPLACEMENT_WAITING: ("waiting for the capacity that lets {pod} go", " ({phase})"),
     ReasonCode.REPLACEMENT_UNDONE: ("the replacement of {pod} did not work out and is undone",),
@@ -162,13 +166,13 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
     ),
 }
 
-#: Words for signals as they read after "by".
+#: Words for signals as they read in "its … limit".
 SIGNALS: Mapping[str, str] = {
     "memory": "memory",
-    "connection_pool": "connections",
+    "connection_pool": "connection pool",
     "disk": "disk",
     "queue": "queue",
     "latency": "latency",
-    "errors": "errors",
+    "errors": "error",
     "replication_lag": "replication lag",
 }
