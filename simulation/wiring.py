@@ -13,7 +13,7 @@ from simulation.actuation import SimulatedCluster
 from simulation.arms import ArmSettings
 from simulation.clairvoyant import ClairvoyantDemand, ClairvoyantSignals
 from simulation.controller_process import ControllerProcess
-from simulation.feeds.metrics_server import RESOLUTION_S, MetricsServer
+from simulation.feeds.metrics_server import HOUSEKEEPING_S, RESOLUTION_S, MetricsServer
 from simulation.feeds.probes import Probes
 from simulation.feeds.prometheus import Prometheus
 from simulation.floors import Floors
@@ -64,11 +64,11 @@ def assemble(scenario: Scenario, settings: ArmSettings, seed: int) -> Run:
     prometheus, metrics_server = Prometheus(world, seed), MetricsServer(world)
     if _reads_prometheus(settings, scenario.topology):
         schedule.every(PROMETHEUS_PERIOD_S, prometheus.first_s, prometheus.scrape)
-    schedule.every(
-        RESOLUTION_S,
-        world.now_s + _phase_s(seed, "metrics server", "", RESOLUTION_S),
-        metrics_server.scrape,
-    )
+    for period_s, purpose, activity in (
+        (HOUSEKEEPING_S, "kubelet housekeeping", metrics_server.housekeep),
+        (RESOLUTION_S, "metrics server", metrics_server.scrape),
+    ):
+        schedule.every(period_s, world.now_s + _phase_s(seed, purpose, "", period_s), activity)
     hpas = _autoscalers(world, settings, seed, metrics_server, prometheus, floors, log, schedule)
     process = None
     fast_look: Callable[[float], None] | None = None

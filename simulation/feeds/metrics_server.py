@@ -1,7 +1,8 @@
 """The metrics API that HPAs read: CPU of each pod as a rate over the last scrape window.
 
-Facts: metrics-server scrapes every 15 s (its manifests' resolution) and answers with the newest rate, its timestamp and
-its window; a pod without two scrapes has no sample, and neither has one whose kubelet does not answer.
+Facts: kubelets read their containers' usage every 10 s (cAdvisor's housekeeping); metrics-server scrapes what they read
+last every 15 s (its manifests' resolution) and answers with the newest rate, its timestamp and its window. A pod without
+two readings has no sample, and neither has one whose kubelet does not answer. Here all kubelets read at the same time.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from dataclasses import dataclass
 from simulation.hpa.values import PodSample
 from simulation.world import World
 
+HOUSEKEEPING_S = 10.0
 RESOLUTION_S = 15.0
 #: From a scrape to its answer in the API.
 LAG_S = 0.5
 
 
+#: By pod: container restarts, cumulative CPU seconds, MiB.
+_Usage = dict[str, tuple[int, float, float]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Scrape:
-    at_s: float
+    at_s: float  # when the kubelets read
     visible_at_s: float
-    usage: dict[str, tuple[int, float, float]]  # by pod: container restarts, cumulative CPU seconds, MiB
+    usage: _Usage
 
 
 class MetricsServer:
@@ -29,25 +35,31 @@ class MetricsServer:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._read_at_s = world.now_s
+        self._read: _Usage = {}
         self._scrapes: deque[_Scrape] = deque(maxlen=16)
         self._now: _Scrape | None = None
         self._before: _Scrape | None = None
 
-    def scrape(self, at_s: float) -> None:
-        """Take in the cumulative CPU seconds and the memory of every container whose kubelet answers."""
-        if not self._world.metrics_available():
-            return
+    def housekeep(self, at_s: float) -> None:
+        """Kubelets read the cumulative CPU seconds and the memory of every container that they run."""
         cpu_s = self._world.usage.cpu_s(at_s).tolist()
         memory_mib = self._world.usage.memory_mib().tolist()
         nodes = self._world.nodes
-        usage = {
+        self._read_at_s = at_s
+        self._read = {
             pod.name: (pod.restarts, cpu_s[pod.slot], memory_mib[pod.slot])
             for deployment in self._world.services.values()
             for pod in deployment.pods
             if pod.slot is not None and pod.node is not None and nodes[pod.node].reachable
         }
+
+    def scrape(self, at_s: float) -> None:
+        """Take in what the kubelets read last, unless nothing is new."""
+        if not self._world.metrics_available() or (self._scrapes and self._scrapes[-1].at_s == self._read_at_s):
+            return
         visible_at_s = at_s + LAG_S + self._world.metrics_extra_lag_s()
-        self._scrapes.append(_Scrape(at_s, visible_at_s, usage))
+        self._scrapes.append(_Scrape(self._read_at_s, visible_at_s, self._read))
 
     def look(self, now_s: float) -> None:
         """Make the newest two scrapes that are visible the ones that answer."""
