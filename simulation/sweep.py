@@ -18,6 +18,8 @@ from simulation.scenario import Scenario
 from simulation.scoreboard import Score, score
 from simulation.summary import Failure
 
+ROUND = 4  # jobs per thread that are sent to Dask at once
+
 Backend = Literal["local", "dask"]
 
 
@@ -88,8 +90,11 @@ def sweep(
     Raises `BackendUnavailable` when the Dask extra or scheduler is missing.
     """
     if backend == "dask":
-        with _dask(scheduler):
-            yield from _spread(jobs, joblib.Parallel(backend="dask", return_as="generator"))
+        with _dask(scheduler) as threads:
+            # joblib's Dask backend returns lists only: several rounds, so that results arrive while others still run.
+            for first in range(0, len(jobs), ROUND * threads):
+                some = jobs[first : first + ROUND * threads]
+                yield from _spread(some, joblib.Parallel(n_jobs=-1))
         return
     count = min(workers or os.cpu_count() or 1, len(jobs))
     if count <= 1:
@@ -123,7 +128,8 @@ def _failure(job: Job, error: Exception) -> Failure:
 
 
 @contextmanager
-def _dask(scheduler: str | None) -> Iterator[None]:
+def _dask(scheduler: str | None) -> Iterator[int]:
+    """Makes Dask joblib's backend meanwhile; yields how many threads the cluster has."""
     if not scheduler:
         raise BackendUnavailable("--backend dask needs --scheduler ADDRESS, for instance tcp://10.0.0.5:8786")
     try:
@@ -134,5 +140,5 @@ def _dask(scheduler: str | None) -> Iterator[None]:
         client = Client(scheduler, timeout="10s", set_as_default=True)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise BackendUnavailable(f"no Dask scheduler answers at {scheduler}: {error}") from None
-    with client:
-        yield
+    with client, joblib.parallel_config(backend="dask"):
+        yield max(sum(client.nthreads().values()), 1)  # type: ignore[no-untyped-call]
