@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from forecasting.forecast import Floats
-from forecasting.history import Ints
+from forecasting.history import Bools, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ FILTERS: tuple[Baseline, ...] = (
     Baseline("line-16", 16.0, damping=1.0),
     Baseline("line-32", 32.0, damping=1.0),
 )
+#: Damping of damped trends on what is no demand: demand tires, while a leak or a filling disk goes on.
+GAUGE_DAMPING = 0.99
 #: The last cycle as it was, then the last (two) cycles moved to today's level. They stand after the filters.
 SEASONAL_NAIVE = len(FILTERS)
 SEASONAL_SHIFTED = SEASONAL_NAIVE + 1
@@ -48,17 +50,22 @@ ANCHOR = 1
 
 
 @lru_cache(maxsize=64)
-def growth(leads: tuple[int, ...]) -> Floats:
+def growth(leads: tuple[int, ...], demand: bool = True) -> Floats:
     """What the slope of each filter is multiplied by at each lead, `(filters, leads)`."""
     rows = np.zeros((len(FILTERS), len(leads)))
     lead = np.asarray(leads, dtype=np.float64)
     for row, baseline in enumerate(FILTERS):
         if baseline.damping is None:
             continue
-        damping = baseline.damping
+        damping = baseline.damping if demand else max(baseline.damping, GAUGE_DAMPING)
         rows[row] = lead if damping == 1.0 else damping * (1.0 - damping**lead) / (1.0 - damping)
     rows.setflags(write=False)
     return rows
+
+
+def growths(demand: Bools, leads: tuple[int, ...]) -> Floats:
+    """`growth` of rows of which some are demand, `(rows, filters, leads)`."""
+    return np.where(demand[:, None, None], growth(leads), growth(leads, demand=False))
 
 
 def filtered(values: Floats) -> tuple[Floats, Floats]:

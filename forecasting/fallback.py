@@ -104,7 +104,7 @@ class FallbackForecaster:
         leads = leads_of(state.horizon_steps)
         same_time = _moved_on(state, elapsed)
         anchors = leading_filter(mixture_weights(state.slow, state.quick, leads))
-        errors = newest_errors(history.values, state.season, same_time, anchors, leads)
+        errors = newest_errors(history.values, history.demand, state.season, same_time, anchors, leads)
         errors[~history.judged[:, -1]] = np.nan
         slow_lives, quick_lives = half_lives(leads)
         slow, quick = state.slow, state.quick
@@ -128,7 +128,7 @@ class FallbackForecaster:
             leads = leads_of(state.horizon_steps)
             values, known, judged = history.values[due], history.known[due], history.judged[due]
             season = season_steps(values, known)
-            measured = backtest(values, judged, season, leads, tracked_places(leads))
+            measured = backtest(values, judged, history.demand[due], season, leads, tracked_places(leads))
             slow, quick = measured.slow, measured.quick
             slow[:, :, SAME_TIME] = state.slow[due][:, :, SAME_TIME]
             quick[:, :, SAME_TIME] = state.quick[due][:, :, SAME_TIME]

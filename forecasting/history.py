@@ -39,7 +39,7 @@ class History:
 
     `values` `(rows, points)` is finite, oldest first; `known` `(rows, points)` says where it was measured, `judged`
     where it also counts as an outcome (not censored); `gap_steps` `(rows,)` counts the unknown points at the end;
-    `rows` maps each row to its place in the request.
+    `rows` maps each row to its place in the request; `demand` `(rows,)` says which are demand.
     """
 
     rows: Ints
@@ -47,6 +47,7 @@ class History:
     known: Bools
     judged: Bools
     gap_steps: Ints
+    demand: Bools
     unavailable: dict[str, NoForecastReason]
 
 
@@ -68,14 +69,18 @@ def clean(request: ForecastRequest, now_s: float) -> History:
         raw, known = raw[rows], known[rows]
     if rows.size == 0:
         return _nothing(reasons)
+    kinds = request.kinds or (SeriesKind.GAUGE,) * len(request.series)
+    demand = np.asarray([kinds[row] is SeriesKind.DEMAND for row in rows], dtype=bool)
     censored = _censored(request, rows, raw.shape[1])
     if known.all():
-        return _padded(History(rows, raw, known, known & ~censored, np.zeros(rows.size, dtype=np.intp), reasons))
+        return _padded(
+            History(rows, raw, known, known & ~censored, np.zeros(rows.size, dtype=np.intp), demand, reasons)
+        )
     filled, gaps = _filled(raw, known)
     points = known.shape[1]
     trailing = points - 1 - _last_true(known)
     bridged = known | ((gaps <= SHORT_GAP_STEPS) & (np.arange(points) < (points - trailing)[:, None]))
-    return _padded(History(rows, filled, bridged, bridged & ~censored, trailing, reasons))
+    return _padded(History(rows, filled, bridged, bridged & ~censored, trailing, demand, reasons))
 
 
 def rates(counter: Floats, step_s: float) -> Floats:
@@ -170,6 +175,7 @@ def _padded(history: History) -> History:
         np.concatenate([unknown, history.known], axis=1),
         np.concatenate([unknown, history.judged], axis=1),
         history.gap_steps,
+        history.demand,
         history.unavailable,
     )
 
@@ -177,4 +183,4 @@ def _padded(history: History) -> History:
 def _nothing(reasons: dict[str, NoForecastReason]) -> History:
     none = np.zeros(0, dtype=np.intp)
     nothing = np.zeros((0, LENGTH_STEP), dtype=bool)
-    return History(none, np.zeros((0, LENGTH_STEP)), nothing, nothing, none, reasons)
+    return History(none, np.zeros((0, LENGTH_STEP)), nothing, nothing, none, np.zeros(0, dtype=bool), reasons)

@@ -13,7 +13,7 @@ from forecasting.baselines import (
     SEASONAL_SHIFTED,
     anchor_level,
     filtered_at,
-    growth,
+    growths,
     one_filter,
     seasonal,
 )
@@ -76,7 +76,9 @@ def centre(mixture: Mixture, state: FallbackState, history: History) -> Floats:
     steps = weights.shape[1]
     filters = weights[:, :, : len(FILTERS)]
     points: Floats = np.matmul(filters, levels.T[:, :, None])[:, :, 0]
-    points += (filters * growth(tuple(range(1, steps + 1))).T * mixture.slopes.T[:, None]).sum(axis=2)
+    points += (
+        filters * growths(history.demand, tuple(range(1, steps + 1))).swapaxes(1, 2) * mixture.slopes.T[:, None]
+    ).sum(axis=2)
     rows = np.flatnonzero(state.season)
     if rows.size:
         naive, shifted = seasonal_now(history.values[rows], state.season[rows], np.arange(1, steps + 1))

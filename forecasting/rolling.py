@@ -20,7 +20,7 @@ from forecasting.baselines import (
     anchor_level,
     filtered,
     filtered_at,
-    growth,
+    growths,
     seasonal,
 )
 from forecasting.forecast import LEVELS, Floats
@@ -107,13 +107,16 @@ def volatility(values: Floats) -> Floats:
     return np.asarray(np.maximum(0.5 * recent + 0.5 * overall, 0.0))
 
 
-def backtest(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]) -> Backtest:
-    """Losses and residual quantiles at `leads`; `judged` `(rows, points)` says which points count as outcomes.
+def backtest(
+    values: Floats, judged: Bools, demand: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]
+) -> Backtest:
+    """Losses and residual quantiles at `leads`; `judged` `(rows, points)` says which points count as outcomes,
+    `demand` `(rows,)` which rows are demand.
 
     `tracked` are indices into `leads` at which seasonal naive is measured by itself.
     """
     blocks = [
-        _block(values[rows], judged[rows], season[rows], leads, tracked)
+        _block(values[rows], judged[rows], demand[rows], season[rows], leads, tracked)
         for rows in (slice(start, start + _BLOCK) for start in range(0, values.shape[0], _BLOCK))
     ]
     return Backtest(
@@ -145,11 +148,16 @@ class _Errors:
         return means.transpose(2, 0, 1)
 
 
-def _block(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]) -> Backtest:
+def _block(
+    values: Floats, judged: Bools, demand: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]
+) -> Backtest:
     rows, points = values.shape
     levels, slopes = filtered(values)
     stride = max(1, (points - SETTLING_STEPS) // TARGETS)
-    measured = [_errors(values, judged, season, levels, slopes, lead, stride) for lead in leads]
+    measured = [
+        _errors(values, judged, season, levels, slopes, growths(demand, (lead,))[:, :, 0], lead, stride)
+        for lead in leads
+    ]
     lives = np.stack(half_lives(leads), axis=1)
     losses = np.empty((2, rows, len(leads), BASELINES))
     for place, found in enumerate(measured):
@@ -180,7 +188,7 @@ def _block(values: Floats, judged: Bools, season: Ints, leads: tuple[int, ...], 
 
 
 def _errors(
-    values: Floats, judged: Bools, season: Ints, levels: Floats, slopes: Floats, lead: int, stride: int
+    values: Floats, judged: Bools, season: Ints, levels: Floats, slopes: Floats, factors: Floats, lead: int, stride: int
 ) -> _Errors:
     """What came minus what each baseline had said `lead` steps before."""
     points = values.shape[1]
@@ -192,9 +200,8 @@ def _errors(
     errors = np.zeros((values.shape[0], BASELINES, targets.size))
     filters = errors[:, : len(FILTERS)]
     np.subtract(outcome[:, None], levels[:, :, starts].swapaxes(0, 1), out=filters)
-    for row, factor in enumerate(growth((lead,))[:, 0]):
-        if factor > 0.0:
-            filters[:, row] -= factor * slopes[row][:, starts]
+    for row in np.flatnonzero(factors.any(axis=0)):
+        filters[:, row] -= factors[:, row, None] * slopes[row][:, starts]
     settled = np.argmax(judged, axis=1) + np.minimum(SETTLING_STEPS, judged.sum(axis=1) // 4)
     known = np.zeros((values.shape[0], 2, targets.size))
     known[:, 0] = judged[:, ends] & (targets - lead >= settled[:, None])
@@ -243,7 +250,9 @@ def leading_filter(weights: Floats) -> Ints:
     return np.asarray(np.argmax(weights[:, :, : len(FILTERS)].sum(axis=1), axis=1))
 
 
-def newest_errors(values: Floats, season: Ints, same_time: Floats, anchors: Ints, leads: tuple[int, ...]) -> Floats:
+def newest_errors(
+    values: Floats, demand: Bools, season: Ints, same_time: Floats, anchors: Ints, leads: tuple[int, ...]
+) -> Floats:
     """Absolute error of every baseline at the newest point, forecast `leads` before it, `(rows, leads, baselines)`.
 
     `same_time` `(rows, 2, past)` is what was measured a day (a week) before each of the newest points, the last column
@@ -254,7 +263,7 @@ def newest_errors(values: Floats, season: Ints, same_time: Floats, anchors: Ints
     reachable = [lead for lead in leads if lead < points]
     errors = np.full((rows, len(leads), BASELINES), np.nan)
     levels, slopes = filtered_at(values, tuple(reachable))
-    forecasts = levels + slopes * growth(tuple(reachable))[:, None, :]
+    forecasts = levels + slopes * growths(demand, tuple(reachable)).swapaxes(0, 1)
     errors[:, : len(reachable), : len(FILTERS)] = np.abs(values[:, -1:, None] - forecasts.transpose(1, 2, 0))
     seasonal_rows = np.flatnonzero(season)
     if seasonal_rows.size:
