@@ -6,7 +6,7 @@ import math
 
 from simulation.kernel.compiled import inner
 from simulation.kernel.cpu import book
-from simulation.kernel.queues import forget_deadline, free_visit, new_visit, push
+from simulation.kernel.queues import forget_deadline, free_visit, hop, new_visit
 from simulation.kernel.tables import (
     ANSWERING,
     BACKOFF,
@@ -50,7 +50,7 @@ def _tell_caller(s: State, v: int, now_s: float) -> None:
     news.stage = ANSWERING
     news.ok = 0
     s.visits[caller].child = w
-    push(s, now_s + s.services[s.operations[visit.operation].service].hop_s, w)
+    hop(s, s.operations[visit.operation].service, w, now_s)
 
 
 @inner

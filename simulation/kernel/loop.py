@@ -12,9 +12,8 @@ from simulation.kernel.draws import request_key
 from simulation.kernel.failing import lose_work
 from simulation.kernel.pointer import state_at
 from simulation.kernel.probes import attend_to_probes
-from simulation.kernel.queues import await_deadline, free_visit, new_visit, pop
+from simulation.kernel.queues import arrived, await_deadline, free_visit, new_visit, pop
 from simulation.kernel.tables import (
-    ANSWERING,
     BACKOFF,
     CLIENT,
     DEAD,
@@ -83,13 +82,9 @@ def _take_event(s: State, now_s: float) -> None:
         throttle(s, -1 - index, now_s)
         return
     stage = s.visits[index].stage
-    if stage == TRANSIT:
-        arrive(s, index, now_s)
-    elif stage == RUNNING:
+    if stage == RUNNING:
         if leave_cpu(s, index, now_s):
             worked(s, index, now_s)
-    elif stage == ANSWERING:
-        deliver(s, index, now_s)
     elif stage == WAITING:
         make_calls(s, index, now_s)
     elif stage == UNREACHED:
@@ -98,6 +93,15 @@ def _take_event(s: State, now_s: float) -> None:
         start_attempt(s, index, now_s)
     elif stage == DEAD:
         free_visit(s, index)
+
+
+@inner
+def _take_packet(s: State, now_s: float) -> None:
+    v = arrived(s)
+    if s.visits[v].stage == TRANSIT:
+        arrive(s, v, now_s)
+    else:
+        deliver(s, v, now_s)
 
 
 @inner
@@ -122,11 +126,15 @@ def _advance(s: State, until_s: float) -> None:
     while clock.stop == NO_STOP:
         event_s = s.heap[0].time_s if clock.heap_size > 0 else math.inf
         arrival_s = s.arrivals[clock.next_arrival].time_s if clock.next_arrival < arrivals else math.inf
+        hop_s = clock.next_hop_s
         beat_s = min(clock.next_timeout_s, clock.next_probe_s)
-        if min(event_s, arrival_s, beat_s) > until_s:
+        if min(event_s, hop_s, arrival_s, beat_s) > until_s:
             clock.now_s = until_s
             break
-        if event_s <= arrival_s and event_s <= beat_s:
+        if hop_s < event_s and hop_s <= arrival_s and hop_s <= beat_s:
+            clock.now_s = hop_s
+            _take_packet(s, hop_s)
+        elif event_s <= arrival_s and event_s <= beat_s:
             clock.now_s = event_s
             _take_event(s, event_s)
         elif arrival_s < beat_s:

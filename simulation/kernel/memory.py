@@ -24,6 +24,7 @@ _DISTRIBUTIONS: Mapping[Distribution, int] = {
 
 
 def fresh_state(plan: Plan, start_s: float, max_visits: int) -> State:
+    hops_s = sorted({service.hop_s for service in plan.services})
     services = {service.name: i for i, service in enumerate(plan.services)}
     operations = {operation.name: i for i, operation in enumerate(plan.operations)}
     origin_s = math.floor(start_s)
@@ -31,9 +32,10 @@ def fresh_state(plan: Plan, start_s: float, max_visits: int) -> State:
     return State(
         clock=_clock(plan, start_s),
         visits=np.zeros(max_visits, tables.VISIT),
-        heap=np.zeros(max_visits + 256 * plan.max_pods, tables.EVENT),
+        heap=_heap(max_visits + 256 * plan.max_pods),
+        lanes=np.array([(hop_s, NOBODY, NOBODY) for hop_s in hops_s], tables.LANE),
         pods=_pods(plan.max_pods),
-        services=_services(plan.services, start_s),
+        services=_services(plan.services, hops_s, start_s),
         operations=_operations(plan.operations, services),
         edges=_edges(plan, services, operations),
         classes=np.array([(kind.slo_s, kind.order) for kind in plan.classes], tables.CLASS),
@@ -55,7 +57,7 @@ def fresh_state(plan: Plan, start_s: float, max_visits: int) -> State:
 def _clock(plan: Plan, start_s: float) -> Records:
     clock = np.zeros(1, tables.CLOCK)
     clock["now_s"] = start_s
-    clock["next_timeout_s"] = clock["next_probe_s"] = math.inf
+    clock["next_timeout_s"] = clock["next_probe_s"] = clock["next_hop_s"] = math.inf
     clock["client_origin_s"] = clock["service_origin_s"] = math.floor(start_s)
     clock["optional_ceiling"] = 1.0
     clock["seed"] = np.uint64(plan.seed % 2**64)
@@ -65,19 +67,25 @@ def _clock(plan: Plan, start_s: float) -> Records:
     return clock
 
 
+def _heap(events: int) -> Records:
+    heap = np.zeros(events + 1, tables.EVENT)
+    heap["time_s"] = math.inf
+    return heap
+
+
 def _pods(max_pods: int) -> Records:
     pods = np.zeros(max_pods, tables.POD)
     pods["service"] = NOBODY
     return pods
 
 
-def _services(plans: Sequence[ServicePlan], start_s: float) -> Records:
+def _services(plans: Sequence[ServicePlan], hops_s: list[float], start_s: float) -> Records:
     services = np.zeros(len(plans), tables.SERVICE)
     for row, plan in zip(services, plans, strict=True):
         row["concurrency"], row["queue"] = plan.concurrency, plan.queue
         row["threads"], row["pool_size"] = plan.threads, plan.pool_size
         row["least_requests"] = plan.balancing == "least_requests"
-        row["hop_s"] = plan.hop_s
+        row["lane"] = hops_s.index(plan.hop_s)
         row["retry_budget"], row["retry_tokens"], row["retry_tokens_at_s"] = plan.retry_budget, RETRY_BURST, start_s
     return services
 

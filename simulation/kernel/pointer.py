@@ -42,6 +42,7 @@ _FIELDS: dict[str, types.Array] = {
     "clock": _array(tables.CLOCK),
     "visits": _array(tables.VISIT),
     "heap": _array(tables.EVENT),
+    "lanes": _array(tables.LANE),
     "pods": _array(tables.POD),
     "services": _array(tables.SERVICE),
     "operations": _array(tables.OPERATION),

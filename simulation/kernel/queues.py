@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from simulation.kernel.compiled import inner
 from simulation.kernel.tables import FREE, NOBODY, State
 
@@ -31,8 +33,7 @@ def _sink(s: State, i: int, time_s: float, index: int) -> None:
         below = 2 * i + 1
         if below >= n:
             break
-        if below + 1 < n and heap[below + 1].time_s < heap[below].time_s:
-            below += 1
+        below += int(heap[below + 1].time_s < heap[below].time_s)  # beyond the last event there is one at infinity
         if heap[below].time_s >= time_s:
             break
         heap[i].time_s = heap[below].time_s
@@ -49,7 +50,9 @@ def pop(s: State) -> int:
     first = heap[0].index
     last = s.clock[0].heap_size - 1
     s.clock[0].heap_size = last
-    _sink(s, 0, heap[last].time_s, heap[last].index)
+    time_s, index = heap[last].time_s, heap[last].index
+    heap[last].time_s = math.inf
+    _sink(s, 0, time_s, index)
     return first
 
 
@@ -59,6 +62,42 @@ def restore_heap(s: State) -> None:
     heap = s.heap
     for i in range(s.clock[0].heap_size // 2 - 1, -1, -1):
         _sink(s, i, heap[i].time_s, heap[i].index)
+
+
+@inner
+def hop(s: State, service: int, v: int, now_s: float) -> None:
+    """Sets the visit on its way to the service, or back from it."""
+    visit = s.visits[v]
+    index = s.services[service].lane
+    lane = s.lanes[index]
+    visit.due_s = now_s + lane.hop_s
+    visit.queue_next = NOBODY
+    if lane.tail >= 0:
+        s.visits[lane.tail].queue_next = v
+    else:
+        lane.head = v
+    lane.tail = v
+    if visit.due_s < s.clock[0].next_hop_s:
+        s.clock[0].next_hop_s = visit.due_s
+        s.clock[0].next_lane = index
+
+
+@inner
+def arrived(s: State) -> int:
+    """Takes the visit whose hop ends first off its lane. There is one."""
+    clock = s.clock[0]
+    lane = s.lanes[clock.next_lane]
+    v = lane.head
+    lane.head = s.visits[v].queue_next
+    if lane.head < 0:
+        lane.tail = NOBODY
+    clock.next_hop_s = math.inf
+    for i in range(len(s.lanes)):
+        head = s.lanes[i].head
+        if head >= 0 and s.visits[head].due_s < clock.next_hop_s:
+            clock.next_hop_s = s.visits[head].due_s
+            clock.next_lane = i
+    return v
 
 
 @inner

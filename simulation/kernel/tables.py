@@ -15,9 +15,9 @@ PROBER = -2  # the parent of a probe that is still awaited
 # Kinds of visits. A client is one too: its only call is its request.
 SERVER, CLIENT, PROBE = range(3)
 
-# Where a visit stands. Those marked * have their one event in the heap.
+# Where a visit stands. Those marked * have their one event in the heap, + on a lane.
 FREE = 0
-TRANSIT = 1  # * on its way to the pod
+TRANSIT = 1  # + on its way to the pod
 QUEUED = 2  # for a slot
 CPU_QUEUED = 3
 RUNNING = 4  # *
@@ -26,7 +26,7 @@ POOL_QUEUED = 6  # for a connection
 CALLING = 7
 UNREACHED = 8  # * its call failed before it left the pod: no endpoint, or no room for another visit
 BACKOFF = 9  # *
-ANSWERING = 10  # * on its way back
+ANSWERING = 10  # + on its way back
 DEAD = 11  # * nothing is left of it but its event
 
 # States of a pod.
@@ -45,6 +45,8 @@ CLOCK = _record(
         "now_s": "f8",
         "next_timeout_s": "f8",  # no timeout is due before this
         "next_probe_s": "f8",  # no probe is due before this
+        "next_hop_s": "f8",  # when the next packet arrives
+        "next_lane": "i8",  # and on which lane
         "client_origin_s": "f8",  # second of the first row of the client bins
         "service_origin_s": "f8",
         "optional_ceiling": "f8",
@@ -74,6 +76,7 @@ VISIT = _record(
         "key": "u8",
         "born_s": "f8",  # a client's intended start; a server's arrival at its pod
         "sent_s": "f8",  # when its open attempt left
+        "due_s": "f8",  # when it arrives, in transit or answering
         "deadline_s": "f8",  # of its open attempt; a client's: of its patience
         "work_s": "f8",  # CPU seconds at speed 1
         "stall_base_s": "f8",  # the pod's stall_total_s that its finish event knows of
@@ -150,10 +153,10 @@ SERVICE = _record(
         "queue": "i4",
         "threads": "i4",
         "pool_size": "i4",
+        "lane": "i4",
         "endpoints": "i4",
         "weighted": "i1",
         "least_requests": "i1",
-        "hop_s": "f8",
         "retry_budget": "f8",
         "retry_tokens": "f8",
         "retry_tokens_at_s": "f8",
@@ -213,6 +216,9 @@ PROBE_STATE = _record(
     }
 )
 
+# Packets with the same network delay arrive in the order in which they leave: a list does, and spares the heap.
+LANE = _record({"hop_s": "f8", "head": "i4", "tail": "i4"})
+
 EVENT = _record({"time_s": "f8", "index": "i8"})
 ARRIVAL = _record({"time_s": "f8", "id": "i8", "kind": "i8"})
 ORDER = _record(
@@ -237,6 +243,7 @@ class State(NamedTuple):
     clock: Records  # (1,)
     visits: Records
     heap: Records  # a binary heap of EVENT; index: a visit, or -1 - pod for a pod's CPU quota
+    lanes: Records  # one per network delay
     pods: Records
     services: Records
     operations: Records

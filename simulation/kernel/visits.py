@@ -29,6 +29,7 @@ from simulation.kernel.queues import (
     await_deadline,
     forget_deadline,
     free_visit,
+    hop,
     join_pool_queue,
     join_slot_queue,
     leave_pool_queue,
@@ -105,8 +106,7 @@ def _send(s: State, v: int, now_s: float) -> None:
     """The visit's call leaves for a pod."""
     visit = s.visits[v]
     edge = s.edges[visit.call]
-    service = s.services[edge.service]
-    service.attempts += 1
+    s.services[edge.service].attempts += 1
     visit.open = 1
     visit.sent_s = now_s
     key = attempt_key(visit.key, visit.call, visit.attempt)
@@ -141,7 +141,7 @@ def _send(s: State, v: int, now_s: float) -> None:
     callee.call = operation.first_call
     callee.call_end = operation.call_end
     callee.order = visit.order
-    push(s, now_s + service.hop_s, w)
+    hop(s, edge.service, w, now_s)
 
 
 @inner
@@ -392,7 +392,7 @@ def reply(s: State, w: int, ok: int, now_s: float) -> None:
     else:
         visit.stage = ANSWERING
         visit.ok = ok
-        push(s, now_s + s.services[s.operations[visit.operation].service].hop_s, w)
+        hop(s, s.operations[visit.operation].service, w, now_s)
 
 
 @inner
