@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from simulation.cluster.endpoints import Endpoints
 from simulation.cluster.ground import Ground
-from simulation.cluster.kubelet import Kubelet
 from simulation.cluster.nodes import Node
 from simulation.cluster.pods import Ailment, Deployment, Pod, Stage
+from simulation.cluster.vitals import Vitals
 from simulation.kernel.engine import PodState
 from simulation.streams import between, lognormal
 from simulation.topology import DatabaseSpec
@@ -29,7 +29,7 @@ class Database:
         self,
         deployment: Deployment,
         ground: Ground,
-        kubelet: Kubelet,
+        vitals: Vitals,
         endpoints: Endpoints,
         nodes: Mapping[str, Node],
         holds_orders: bool,
@@ -44,7 +44,7 @@ class Database:
         self.failovers = 0
         self._deployment = deployment
         self._ground = ground
-        self._kubelet = kubelet
+        self._vitals = vitals
         self._endpoints = endpoints
         self._nodes = nodes
         self._holds_orders = holds_orders
@@ -117,7 +117,7 @@ class Database:
         """A member whose volume is full answers errors until there is room again."""
         for pod in self.members:
             full = self.disk_of(pod.name) >= self.spec.disk_mib
-            self._kubelet.afflict(pod, f"disk/{self.name}", Ailment(error_ratio=1.0) if full else None)
+            self._vitals.afflict(pod, f"disk/{self.name}", Ailment(error_ratio=1.0) if full else None)
 
     def set_extra_lag(self, lag_s: float) -> None:
         """Standbys fall behind. While one is still in the synchronous set, transactions wait for it."""
@@ -125,7 +125,7 @@ class Database:
         self._choose_sync()
         waits = Ailment(extra_wait_s=lag_s) if self.sync and lag_s > 0.0 else None
         for pod in self.members:
-            self._kubelet.afflict(pod, f"lag/{self.name}", waits if pod.name == self.primary else None)
+            self._vitals.afflict(pod, f"lag/{self.name}", waits if pod.name == self.primary else None)
 
     # Patroni at work
 
@@ -229,8 +229,8 @@ class Database:
         self._changes += 1
         stall_s = between(0.0, LOOP_WAIT_S, *self._key("stall"))
         cause = f"stall/{self.name}"
-        self._kubelet.afflict(primary, cause, Ailment(extra_wait_s=stall_s))
-        self._ground.agenda.after(stall_s, lambda: self._kubelet.afflict(primary, cause, None))
+        self._vitals.afflict(primary, cause, Ailment(extra_wait_s=stall_s))
+        self._ground.agenda.after(stall_s, lambda: self._vitals.afflict(primary, cause, None))
 
     def _key(self, purpose: str) -> tuple[int, str, str, int]:
         return self._ground.seed, purpose, self.name, self._changes

@@ -20,7 +20,9 @@ from simulation.cluster.kubelet import Kubelet
 from simulation.cluster.node_controller import NodeController
 from simulation.cluster.nodes import Node, nodes_of
 from simulation.cluster.pods import Deployment, Pod, Stage
+from simulation.cluster.slots import Slots
 from simulation.cluster.usage import Usage
+from simulation.cluster.vitals import Vitals
 from simulation.database import Database
 from simulation.faults.parts import Parts
 from simulation.injection import Injection
@@ -51,24 +53,26 @@ class World:
         self.usage = Usage(self.engine, slots, start_s)
         self._ground = Ground(self.engine, Agenda(start_s), seed)
         reserved = 1 if any(s.name == THIRD_PARTY for s in self.engine.plan.services) else 0
+        self._slots = Slots(self._ground, self.nodes, self.usage, slots - reserved, slots)
+        self._vitals = Vitals(self._ground, self.usage)
         self._kubelet = Kubelet(
             self._ground,
             self.nodes,
             self.usage,
-            slots - reserved,
-            opened=self._opened,
+            self._vitals,
+            self._slots,
             changed=self._changed,
             started=self._started,
             gone=self._gone,
             retire=self._retire,
         )
-        self._endpoints = Endpoints(self._ground, self.services, self._endpoint_pods, self._kubelet.close_slot)
-        self._contention = Contention(self._ground, self.nodes, self._kubelet, self.usage, slots)
+        self._endpoints = Endpoints(self._ground, self.services, self._endpoint_pods, self._slots.close)
+        self._contention = Contention(self._ground, self.nodes, self._kubelet, self.usage, self._slots)
         self._deployments = Deployments(self._ground, self.services, self.nodes, self._kubelet, self.usage)
         order_stores = {o.name.partition(".")[0] for o in topology.operations if o.commits}
         self.databases: Mapping[str, Database] = {
             name: Database(
-                deployment, self._ground, self._kubelet, self._endpoints, self.nodes, holds_orders=name in order_stores
+                deployment, self._ground, self._vitals, self._endpoints, self.nodes, holds_orders=name in order_stores
             )
             for name, deployment in self.services.items()
             if deployment.spec.database is not None
@@ -87,9 +91,9 @@ class World:
             nodes=self.nodes,
             databases=self.databases,
             kubelet=self._kubelet,
+            vitals=self._vitals,
             deployments=self._deployments,
             node_controller=self._node_controller,
-            contention=self._contention,
             check_memory=self._check_memory,
         )
 
@@ -223,9 +227,6 @@ class World:
             return database.endpoint_pods()
         return [pod for pod in deployment.pods if pod.endpoint]
 
-    def _opened(self, slot: int, node: Node) -> None:
-        self._contention.assign(slot, node)
-
     def _retire(self, service: str, slot: int) -> None:
         self._endpoints.retire(service, slot)
 
@@ -265,6 +266,6 @@ class World:
     def _check_memory(self) -> None:
         """Containers above their memory limit are killed."""
         for slot in np.flatnonzero(self.usage.memory_mib() > self.usage.limit_mib):
-            pod = self._kubelet.by_slot.get(int(slot))
+            pod = self._slots.pods.get(int(slot))
             if pod is not None:
                 self._kubelet.crash(pod)

@@ -10,25 +10,22 @@ from forecasting.forecast import Floats
 from simulation.cluster.ground import Ground
 from simulation.cluster.kubelet import Kubelet
 from simulation.cluster.nodes import Node
+from simulation.cluster.slots import Slots
 from simulation.cluster.usage import Usage
 
 
 class Contention:
     """Looks every few seconds at what pods used and slows those on nodes that are short of CPU."""
 
-    def __init__(self, ground: Ground, nodes: Mapping[str, Node], kubelet: Kubelet, usage: Usage, slots: int) -> None:
+    def __init__(self, ground: Ground, nodes: Mapping[str, Node], kubelet: Kubelet, usage: Usage, slots: Slots) -> None:
         self._ground = ground
         self._nodes = tuple(nodes.values())
         self._kubelet = kubelet
         self._usage = usage
-        self._node_of_slot = np.zeros(slots, dtype=np.int64)
-        self._seen_cpu_s = np.zeros(slots)
+        self._slots = slots
+        self._seen_cpu_s = np.zeros(slots.node_index.size)
         self._seen_at_s = ground.now_s
         self._short = np.zeros(len(self._nodes), dtype=np.bool_)
-
-    def assign(self, slot: int, node: Node) -> None:
-        """A pod's container now has this slot."""
-        self._node_of_slot[slot] = node.index
 
     def update(self) -> None:
         """Share each node's cores among its pods by what they wanted since the last look.
@@ -43,7 +40,7 @@ class Contention:
         wanted = np.minimum(busy + self._usage.other_cores, self._usage.limit_cores)
         self._seen_cpu_s[:] = cpu_s
         self._seen_at_s = self._ground.now_s
-        total = np.bincount(self._node_of_slot, weights=wanted, minlength=len(self._nodes))
+        total = np.bincount(self._slots.node_index, weights=wanted, minlength=len(self._nodes))
         usable = np.array([node.usable_cpu for node in self._nodes])
         short = total > usable
         for index in np.flatnonzero(short | self._short):

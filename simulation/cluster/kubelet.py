@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from math import ceil
 
 from simulation.cluster.ground import Ground
 from simulation.cluster.nodes import Node
-from simulation.cluster.pods import Ailment, Pod, Stage
+from simulation.cluster.pods import Pod, Stage
+from simulation.cluster.probing import start_probes
+from simulation.cluster.slots import Slots
 from simulation.cluster.usage import Usage
-from simulation.kernel.engine import Notice, NoticeKind, PodState, ProbeKind
-from simulation.streams import lognormal, uniform
-from simulation.topology import Probe
+from simulation.cluster.vitals import LEAST_SPEED, Vitals
+from simulation.kernel.engine import Notice, NoticeKind, PodState
+from simulation.streams import lognormal
 
 BACK_OFF_FIRST_S = 10.0
 BACK_OFF_LONGEST_S = 300.0
@@ -21,7 +22,6 @@ RESTART_S = 1.0  # until the kubelet has seen an exit and made the container aga
 DRAIN_POLL_S = 0.5
 WARM_UP_STEPS = 10
 LEAST_CHANGE_OF_SHARE = 0.01
-LEAST_SPEED = 0.02
 #: A pod that a bad rollout made crashes about so long after it started to listen.
 FLAW_SHOWS_S, FLAW_SPREAD = 25.0, 0.3
 
@@ -29,8 +29,8 @@ FLAW_SHOWS_S, FLAW_SPREAD = 25.0, 0.3
 class Kubelet:
     """All nodes' kubelets.
 
-    They tell others: `opened` a slot on a node, `changed` a pod's state, `started` to listen, `gone`, and `retire` a
-    slot that some may still send to.
+    They tell others: `changed` a pod's state, `started` to listen, `gone`, and `retire` a slot that some may still
+    send to.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Kubelet:
         ground: Ground,
         nodes: Mapping[str, Node],
         usage: Usage,
-        slots: int,
+        vitals: Vitals,
+        slots: Slots,
         *,
-        opened: Callable[[int, Node], None],
         changed: Callable[[Pod], None],
         started: Callable[[Pod], None],
         gone: Callable[[Pod], None],
@@ -49,13 +49,12 @@ class Kubelet:
         self._ground = ground
         self._nodes = nodes
         self._usage = usage
-        self._free_slots = slots
-        self._opened = opened
+        self._vitals = vitals
+        self._slots = slots
         self._changed = changed
         self._started = started
         self._gone = gone
         self._retire = retire
-        self.by_slot: dict[int, Pod] = {}
 
     # A pod comes
 
@@ -72,33 +71,18 @@ class Kubelet:
         now_s = self._ground.now_s
         pod.started_s = pod.container_started_s = pod.ready_changed_s = now_s
         self._node(pod).image_there_s.setdefault((pod.service, pod.revision), now_s)
-        self._open_slot(pod)
+        self._slots.open(pod)
         assert pod.slot is not None
         self._usage.run(pod.slot, pod.spec)
         pod.phase, pod.ready, pod.probe_ok = "Running", True, True
         self._listen(pod, warm=True)
 
-    def _open_slot(self, pod: Pod) -> None:
-        zone = self._zone_index(pod)
-        slot = self._ground.engine.add_pod(pod.service, pod.spec.cpu_limit, zone)
-        self._free_slots -= 1
-        pod.slot = slot
-        self.by_slot[slot] = pod
-        self._usage.open(slot, pod.spec, self._ground.now_s)
-        self._opened(slot, self._node(pod))
-
-    def close_slot(self, slot: int) -> None:
-        """Nobody sends to this slot any more: another pod may have it."""
-        self._ground.engine.set_state(slot, PodState.GONE)
-        self._usage.close(slot)
-        self._free_slots += 1
-
     def _run_container(self, pod: Pod) -> None:
         if pod.slot is None:
-            if self._free_slots == 0:
+            if self._slots.free == 0:
                 self._later(pod, BACK_OFF_FIRST_S, self._run_container)
                 return
-            self._open_slot(pod)
+            self._slots.open(pod)
         assert pod.slot is not None
         startup, now_s = pod.spec.startup, self._ground.now_s
         pod.phase, pod.stage = "Running", Stage.STARTING
@@ -137,9 +121,9 @@ class Kubelet:
         startup = pod.spec.startup
         pod.warmth = 1.0 if warm or startup.warm_up_s == 0.0 else startup.cold_speed
         self._ground.engine.set_state(pod.slot, PodState.SERVING)
-        self._start_probes(pod)
+        start_probes(self._ground, pod)
         self._started(pod)
-        self.apply_ailments(pod)
+        self._vitals.apply(pod)
         if pod.warmth < 1.0:
             self._later(pod, startup.warm_up_s / WARM_UP_STEPS, self._warm_up)
         if pod.flawed:
@@ -152,40 +136,15 @@ class Kubelet:
     def _warm_up(self, pod: Pod) -> None:
         startup = pod.spec.startup
         pod.warmth = min(1.0, pod.warmth + (1.0 - startup.cold_speed) / WARM_UP_STEPS)
-        self._set_speed(pod)
+        self._vitals.set_speed(pod)
         if pod.warmth < 1.0 - 1e-9:
             self._later(pod, startup.warm_up_s / WARM_UP_STEPS, self._warm_up)
 
     # Probes
 
-    def _start_probes(self, pod: Pod) -> None:
-        self._set_probe(pod, ProbeKind.READINESS, pod.spec.readiness)
-        if pod.spec.liveness is not None:
-            self._set_probe(pod, ProbeKind.LIVENESS, pod.spec.liveness)
-
-    def _set_probe(self, pod: Pod, kind: ProbeKind, probe: Probe) -> None:
-        """Probes tick from the container's start; the first one counted is the first that finds it listening."""
-        assert pod.slot is not None and pod.container_started_s is not None
-        phase_s = probe.period_s * uniform(
-            self._ground.seed, "probe", kind.name, pod.service, pod.ordinal, pod.restarts
-        )
-        first_s = pod.container_started_s + probe.initial_delay_s + phase_s
-        if first_s < self._ground.now_s:
-            first_s += probe.period_s * ceil((self._ground.now_s - first_s) / probe.period_s)
-        self._ground.engine.set_probe(
-            pod.slot,
-            kind,
-            probe.period_s,
-            probe.timeout_s,
-            probe.failure_threshold,
-            probe.success_threshold,
-            first_s,
-            probe.cpu_ms / 1000.0,
-        )
-
     def heed(self, notice: Notice) -> None:
         """A probe's verdict changed."""
-        pod = self.by_slot.get(notice.pod)
+        pod = self._slots.pods.get(notice.pod)
         if pod is None or pod.stage is not Stage.SERVING or pod.deleting:
             return
         if notice.kind is NoticeKind.LIVENESS_FAILED:
@@ -319,78 +278,32 @@ class Kubelet:
         if pod.stage is Stage.GONE:
             return
         if pod.slot is not None:
-            slot = pod.slot
             self._stop_container(pod, PodState.REFUSING)
-            del self.by_slot[slot]
-            pod.slot = None
-            self._retire(pod.service, slot)
+            self._retire(pod.service, self._slots.leave(pod))
         pod.token += 1
         if pod.node is not None:
             self._node(pod).release(pod)
         pod.stage, pod.ready = Stage.GONE, False
         self._gone(pod)
 
-    # What slows a pod or spoils its answers
-
-    def afflict(self, pod: Pod, cause: str, ailment: Ailment | None) -> None:
-        """Set what one cause does to the pod; None: it is over."""
-        if ailment == pod.ailments.get(cause):
-            return
-        if ailment is None:
-            pod.ailments.pop(cause)
-        else:
-            pod.ailments[cause] = ailment
-        if pod.stage is Stage.SERVING:
-            self.apply_ailments(pod)
-
-    def apply_ailments(self, pod: Pod) -> None:
-        """Tell the engine what all causes together do to a serving pod."""
-        assert pod.slot is not None
-        engine, slot = self._ground.engine, pod.slot
-        ailments = pod.ailments.values()
-        answered = 1.0
-        for ailment in ailments:
-            answered *= 1.0 - min(1.0, ailment.error_ratio)
-        engine.set_extra_wait(slot, sum(a.extra_wait_s for a in ailments))
-        engine.set_error_ratio(slot, 1.0 - answered)
-        engine.set_pool_leak(slot, sum(a.pool_leak for a in ailments))
-        self._usage.set_other_cores(slot, self._burnt_cores(pod), self._ground.now_s)
-        self._usage.set_leak(slot, sum(a.leak_mib for a in ailments))
-        self._set_speed(pod)
+    # A node runs short of CPU
 
     def set_share(self, pod: Pod, share: float) -> None:
-        """The node gives the pod this share of the CPU it wants."""
+        """The node gives the pod this share of the CPU it wants. A start-up in progress takes longer by it."""
         share = max(LEAST_SPEED, share)
         if share == pod.share or (share < 1.0 and abs(share - pod.share) < LEAST_CHANGE_OF_SHARE):
             return
         if pod.stage is Stage.STARTING:
             self._pace_start(pod)
         pod.share = share
-        self._set_speed(pod)
+        self._vitals.set_speed(pod)
         if pod.stage is Stage.STARTING:
             pod.token += 1
             self._await_start(pod)
 
-    def _burnt_cores(self, pod: Pod) -> float:
-        return min(pod.spec.cpu_limit, sum(a.cpu_burn_cores for a in pod.ailments.values()))
-
-    def _set_speed(self, pod: Pod) -> None:
-        """Requests run at what warmth, the node's other pods and a burn inside the pod's limit leave."""
-        assert pod.slot is not None
-        limit = pod.spec.cpu_limit
-        workers_cores = min(limit, float(pod.spec.threads))
-        beside_burn = min(1.0, max(LEAST_SPEED * limit, limit - self._burnt_cores(pod)) / workers_cores)
-        share = pod.share * beside_burn
-        self._usage.set_share(pod.slot, share, self._ground.now_s)
-        self._ground.engine.set_speed(pod.slot, max(LEAST_SPEED, pod.warmth * share))
-
     def _node(self, pod: Pod) -> Node:
         assert pod.node is not None
         return self._nodes[pod.node]
-
-    def _zone_index(self, pod: Pod) -> int:
-        zones = list(dict.fromkeys(node.zone for node in self._nodes.values()))
-        return zones.index(self._node(pod).zone)
 
     def _later(self, pod: Pod, delay_s: float, action: Callable[[Pod], None]) -> None:
         """A timer that dies with the pod's present container."""

@@ -35,21 +35,21 @@ class SickPods(RunningFault):
     def _fall_ill(self, pod: Pod) -> None:
         self._sick[pod.name] = pod
         self.hit(pod.name)
-        self.parts.kubelet.afflict(pod, self._cause, self._ailment(pod))
+        self.parts.vitals.afflict(pod, self._cause, self._ailment(pod))
 
     def step(self) -> None:
         gone = [name for name, pod in self._sick.items() if pod.stage is Stage.GONE]
         for name in gone:
             del self._sick[name]
         for pod in self._sick.values():
-            self.parts.kubelet.afflict(pod, self._cause, self._ailment(pod))
+            self.parts.vitals.afflict(pod, self._cause, self._ailment(pod))
         if self.fault.kind is FaultKind.MEMORY_LEAK:
             self.parts.check_memory()
 
     def end(self) -> None:
         self._running = False
         for pod in self._sick.values():
-            self.parts.kubelet.afflict(pod, self._cause, None)
+            self.parts.vitals.afflict(pod, self._cause, None)
         self._sick.clear()
 
     def pod_started(self, pod: Pod) -> None:

@@ -1,0 +1,56 @@
+"""What slows a pod or spoils its answers: warmth, its share of the node's CPU, and whatever faults do to it."""
+
+from __future__ import annotations
+
+from simulation.cluster.ground import Ground
+from simulation.cluster.pods import Ailment, Pod, Stage
+from simulation.cluster.usage import Usage
+
+LEAST_SPEED = 0.02  # a starved pod still creeps
+
+
+class Vitals:
+    """Adds up all causes and tells the engine."""
+
+    def __init__(self, ground: Ground, usage: Usage) -> None:
+        self._ground = ground
+        self._usage = usage
+
+    def afflict(self, pod: Pod, cause: str, ailment: Ailment | None) -> None:
+        """Set what one cause does to the pod; None: it is over."""
+        if ailment == pod.ailments.get(cause):
+            return
+        if ailment is None:
+            pod.ailments.pop(cause)
+        else:
+            pod.ailments[cause] = ailment
+        if pod.stage is Stage.SERVING:
+            self.apply(pod)
+
+    def apply(self, pod: Pod) -> None:
+        """What all causes together do to a serving pod, from now on."""
+        assert pod.slot is not None
+        engine, slot, ailments = self._ground.engine, pod.slot, pod.ailments.values()
+        answered = 1.0
+        for ailment in ailments:
+            answered *= 1.0 - min(1.0, ailment.error_ratio)
+        engine.set_extra_wait(slot, sum(a.extra_wait_s for a in ailments))
+        engine.set_error_ratio(slot, 1.0 - answered)
+        leaked = min(sum(a.pool_leak for a in ailments), pod.spec.pool_size)
+        engine.set_pool_leak(slot, leaked)
+        self._usage.set_leaks(slot, memory_mib=sum(a.leak_mib for a in ailments), connections=leaked)
+        self._usage.set_other_cores(slot, _burnt_cores(pod), self._ground.now_s)
+        self.set_speed(pod)
+
+    def set_speed(self, pod: Pod) -> None:
+        """Requests run at what warmth, the node's other pods and a burn inside the pod's limit leave."""
+        assert pod.slot is not None
+        limit = pod.spec.cpu_limit
+        workers_cores = min(limit, float(pod.spec.threads))
+        share = pod.share * min(1.0, max(LEAST_SPEED * limit, limit - _burnt_cores(pod)) / workers_cores)
+        self._usage.set_share(pod.slot, share, self._ground.now_s)
+        self._ground.engine.set_speed(pod.slot, max(LEAST_SPEED, pod.warmth * share))
+
+
+def _burnt_cores(pod: Pod) -> float:
+    return min(pod.spec.cpu_limit, sum(a.cpu_burn_cores for a in pod.ailments.values()))
