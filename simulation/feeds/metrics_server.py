@@ -1,8 +1,9 @@
 """The metrics API that HPAs read: CPU of each pod as a rate over the last scrape window.
 
 Facts: kubelets read their containers' usage every 10 s (cAdvisor's housekeeping); metrics-server scrapes what they read
-last every 15 s (its manifests' resolution) and answers with the newest rate, its timestamp and its window. A pod without
-two readings has no sample, and neither has one whose kubelet does not answer. Here all kubelets read at the same time.
+last every 15 s (its manifests' resolution) and answers with the newest rate, its timestamp and its window. A pod
+without two readings has no sample, and neither has one whose kubelet does not answer. Here all kubelets read at the
+same time.
 """
 
 from __future__ import annotations
