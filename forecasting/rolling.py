@@ -177,13 +177,13 @@ def _block(
         mixed = np.matmul(weights[:, place, None], found.errors)[:, 0] / moves[:, found.targets - lead]
         mixed[missing] = np.nan
         counts[:, place] = (~missing).sum(axis=1)
-        independent_share = min(1.0, 2.0 * stride / lead)
-        residuals[:, place] = empirical_quantiles(mixed, independent_share)
+        fewest = min(1.0, 2.0 * stride / lead)
+        residuals[:, place] = empirical_quantiles(mixed, _independent_share(mixed, fewest))
         if place in tracked:
             cyclic = (season > 0)[:, None]
             naive = np.where(cyclic, found.errors[:, SEASONAL_NAIVE], found.errors[:, 0])
             naive[np.where(cyclic, found.known[:, 1], found.known[:, 0]) == 0.0] = np.nan
-            naive_residuals[:, tracked.index(place)] = empirical_quantiles(naive, independent_share)
+            naive_residuals[:, tracked.index(place)] = empirical_quantiles(naive, _independent_share(naive, fewest))
     return Backtest(slow, quick, _widening(_supported(residuals, counts, leads), leads), naive_residuals)
 
 
@@ -219,6 +219,21 @@ def _errors(
     if rows.size:
         errors[:, len(FILTERS) :] *= known[:, 1:]
     return _Errors(targets, errors, known)
+
+
+def _independent_share(errors: Floats, fewest: float) -> Floats:
+    """Share of the errors `(rows, targets)` that is as good as independent, `(rows,)`, at least `fewest`.
+
+    Windows overlap at long leads, but only what persists makes their errors alike: (1 - r) / (1 + r) for a lag-1
+    correlation of r.
+    """
+    known = ~np.isnan(errors)
+    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
+    centred = np.where(known, errors, 0.0)
+    centred = np.where(known, centred - centred.sum(axis=1, keepdims=True) / count, 0.0)
+    products, squares = (centred[:, 1:] * centred[:, :-1]).sum(axis=1), (centred**2).sum(axis=1)
+    correlation = np.divide(products, squares, out=np.zeros_like(squares), where=squares > 0.0)
+    return np.asarray(np.clip((1.0 - correlation) / (1.0 + correlation), fewest, 1.0))
 
 
 def _supported(residuals: Floats, counts: Floats, leads: tuple[int, ...]) -> Floats:
