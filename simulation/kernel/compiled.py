@@ -23,8 +23,16 @@ def inner(function: F) -> F:
 
 
 def entry(function: F) -> F:
-    """Compiles a function that Python calls, and keeps the result on disk. It holds no lock while it runs."""
-    compiled: F = njit(error_model="numpy", _nrt=False, nogil=True, cache=True)(function)  # type: ignore[call-overload]
+    """Compiles a function that Python calls. It holds no lock while it runs.
+
+    The result is kept on disk; where there is no place to write to, every process compiles anew.
+    """
+    options: dict[str, Any] = {"error_model": "numpy", "_nrt": False, "nogil": True}
+    compiled: F
+    try:
+        compiled = njit(cache=True, **options)(function)
+    except RuntimeError:  # numba found no directory for its cache
+        compiled = njit(**options)(function)
     return compiled
 
 
