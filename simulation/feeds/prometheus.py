@@ -172,7 +172,8 @@ class Prometheus:
             limits.append(limit)
 
         memory_mib = self._world.usage.memory_mib().tolist()
-        pool_in_use = self._world.engine.pods.pool_in_use
+        pods_now = self._world.engine.pods
+        pool_in_use = pods_now.pool_in_use + pods_now.pool_leaked
         queued = self._world.engine.pods.queued
         slo_s = self._world.scenario.slo.latency_s
         for pod in pods:

@@ -29,6 +29,7 @@ class PodCounters:
     in_progress: Counts  # gauges from here on
     queued: Counts
     pool_in_use: Counts
+    pool_leaked: Counts  # taken and never given back; a pool counts them as in use
     pool_waiting: Counts
 
 
@@ -113,6 +114,7 @@ def pod_counters(state: State) -> PodCounters:
         in_progress=pods["in_progress"],
         queued=pods["queued"],
         pool_in_use=pods["pool_in_use"],
+        pool_leaked=pods["pool_leak"],
         pool_waiting=pods["pool_waiting"],
     )
 
