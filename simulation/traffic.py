@@ -24,7 +24,7 @@ _ROUGHNESS_STEPS = 24  # of the noise's memory, between which it is interpolated
 class Traffic:
     """Offered load at the gateway. Every stream is keyed by seed and purpose, so all arms see the same clients.
 
-    Arrivals are Poisson within each second, at the rate in the middle of that second.
+    Arrivals are Poisson within each second (each step of a finer trace), at the rate in its middle.
     """
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
@@ -41,6 +41,7 @@ class Traffic:
                 f"{self._trace.source}: lasts {self._trace.duration_s:g} s, the scenario {scenario.duration_s:g} s: "
                 "shorten duration_s or give a longer trace"
             )
+        self._bin_s = 1.0 if self._trace is None else min(1.0, self._trace.step_s)
         self._roughness = _Roughness(scenario.load, self._start_s, seed)
         self.given_until_s = self._start_s
         self._given = 0
@@ -97,8 +98,8 @@ class Traffic:
 
     def _arrivals(self, first_s: float, last_s: float) -> tuple[Floats, NDArray[np.int16]]:
         rng = generator(self._seed, "arrivals", round(first_s * 1000.0))
-        starts = np.arange(first_s, last_s, 1.0)
-        lengths = np.minimum(1.0, last_s - starts)
+        starts = np.arange(first_s, last_s, self._bin_s)
+        lengths = np.minimum(self._bin_s, last_s - starts)
         counts = rng.poisson(self.rate_rps(starts + lengths / 2.0) * lengths)
         times_s = np.repeat(starts, counts) + rng.random(int(counts.sum())) * np.repeat(lengths, counts)
         times_s.sort()

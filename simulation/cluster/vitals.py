@@ -7,6 +7,9 @@ from simulation.cluster.pods import Ailment, Pod, Stage
 from simulation.cluster.usage import Usage
 
 LEAST_SPEED = 0.02  # a starved pod still creeps
+#: Above this share of its memory limit a container spends ever more CPU on garbage collection and reclaim;
+#: at the limit this much of its speed is left.
+PRESSURE_FROM, SPEED_AT_LIMIT = 0.85, 0.4
 
 
 class Vitals:
@@ -49,8 +52,19 @@ class Vitals:
         workers_cores = min(limit, float(pod.spec.threads))
         share = pod.share * min(1.0, max(LEAST_SPEED * limit, limit - _burnt_cores(pod)) / workers_cores)
         self._usage.set_share(pod.slot, share, self._ground.now_s)
-        self._ground.engine.set_speed(pod.slot, max(LEAST_SPEED, pod.warmth * share))
+        speed = pod.warmth * share * _speed_under_memory_pressure(pod)
+        self._ground.engine.set_speed(pod.slot, max(LEAST_SPEED, speed))
 
 
 def _burnt_cores(pod: Pod) -> float:
     return min(pod.spec.cpu_limit, sum(a.cpu_burn_cores for a in pod.ailments.values()))
+
+
+def _speed_under_memory_pressure(pod: Pod) -> float:
+    """1 while leaks leave enough memory, then less, down to what is left at the limit."""
+    leaked_mib = sum(a.leak_mib for a in pod.ailments.values())
+    if leaked_mib == 0.0:
+        return 1.0
+    used = (pod.spec.memory_base_mib + leaked_mib) / pod.spec.memory_limit_mib
+    pressure = min(1.0, max(0.0, (used - PRESSURE_FROM) / (1.0 - PRESSURE_FROM)))
+    return 1.0 - (1.0 - SPEED_AT_LIMIT) * pressure

@@ -176,6 +176,27 @@ def test_a_leak_begins_anew_in_a_new_container(world_of) -> None:
     assert youngest.memory_mib < 160 + 72 * 0.5 + 1
 
 
+def test_a_container_short_of_memory_is_slow_before_it_dies(world_of) -> None:
+    leak = {"kind": "memory_leak", "service": "web", "start_s": 0, "duration_s": 400, "magnitude": 100}
+    world = world_of(SMALL_SHOP, faults=[leak])
+    pod = world.services["web"].pods[0]
+
+    def busy_s_per_request(seconds: float) -> float:
+        counters = world.engine.pods
+        busy_s, requests = counters.cpu_s[pod.slot], counters.requests[pod.slot]
+        world.advance(world.now_s + seconds)
+        return float((counters.cpu_s[pod.slot] - busy_s) / (counters.requests[pod.slot] - requests))
+
+    at_ease_s = busy_s_per_request(60)
+    while pod.memory_mib < 0.94 * pod.spec.memory_limit_mib:
+        world.advance(world.now_s + 1.0)
+    under_pressure_s = busy_s_per_request(10)
+
+    # 60 % of the way from 0.85 to the limit: speed 1 - 0.6 × 0.6 = 0.64, and less from then on
+    assert pod.restarts == 0
+    assert under_pressure_s > 1.3 * at_ease_s
+
+
 def test_pods_leak_at_rates_of_their_own(world_of) -> None:
     leak = {"kind": "memory_leak", "service": "web", "start_s": 0, "duration_s": 400, "magnitude": 60}
     world = world_of(SMALL_SHOP, faults=[leak])

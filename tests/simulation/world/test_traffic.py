@@ -154,3 +154,24 @@ def test_a_trace_is_the_rate_and_its_first_minute_the_warm_up(tmp_path: Path) ->
 
     # first minute: 30 × 10 and 30 × 30, mean 20; roughness is not added to what was measured
     assert rates(load, [-1000, -1, 0, 29.9, 30, 120], duration_s=160) == [20, 20, 10, 10, 30, 50]
+
+
+def test_a_trace_finer_than_a_second_is_followed_step_by_step(tmp_path: Path) -> None:
+    file = tmp_path / "trace.txt"
+    file.write_text("\n".join(["0", "100"] * 60), encoding="utf-8")
+    load = {"trace": {"file": str(file), "step_s": 0.5}}
+    world = World(scenario_of(load, duration_s=60, warm_up_s=0), 1)
+    world.advance(60)
+
+    # 60 × 0.5 s × 100/s: 3,000 ± 55
+    assert world.engine.accounting().clients.arrived == pytest.approx(3000, abs=220)
+
+
+@pytest.mark.parametrize(("warm_up_s", "duration_s"), [(0, 1), (0.7, 100.3), (150.5, 90)])
+def test_any_length_of_warm_up_and_run_works(warm_up_s: float, duration_s: float) -> None:
+    world = World(scenario_of(QUIET, duration_s=duration_s, warm_up_s=warm_up_s), 1)
+    world.advance(duration_s)
+
+    expected = 20.0 * (warm_up_s + duration_s)
+    assert world.engine.accounting().clients.arrived == pytest.approx(expected, abs=5 * expected**0.5)
+    assert world.engine.accounting().is_balanced()
