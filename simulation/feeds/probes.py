@@ -1,4 +1,6 @@
-"""What the fast lanes see each second: a request to every pod from two zones, and the gateway's own counters.
+"""What the fast lanes see each second: a request to every pod from several zones, and the gateway's own counters.
+
+Vantage points are the zones of the operator's two replicas and those where gateway pods run.
 
 A probe fails when the pod is dead or cut off from the vantage zone, refuses connections, rejects because its queue is
 full, or would answer later than the probe waits.
@@ -14,8 +16,8 @@ from simulation.topology import Service
 from simulation.world import World
 
 TIMEOUT_S = 1.0
-#: Zones that probe: where the two replicas of the operator run.
-VANTAGES = 2
+#: Zones where a replica of the operator runs.
+OPERATOR_ZONES = 2
 #: Share of failed requests in a second from which a look is worth while; below it there is no overload to speak of.
 _TROUBLED_RATIO = 0.02
 #: The exact backlog is summed up only when the mean work of what is there comes to this share of it.
@@ -27,8 +29,9 @@ class Probes:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._zones = world.scenario.topology.zones[:VANTAGES]
         topology = world.scenario.topology
+        self._operator_zones = topology.zones[:OPERATOR_ZONES]
+        self._gateway = world.services[topology.entry_service]
         self._entry = list(world.services).index(topology.entry_service)
         longest_s = {s.name: 0.0 for s in topology.services}
         for operation in topology.operations:
@@ -60,26 +63,27 @@ class Probes:
         return self._some_pod_is_dead() or self._some_pod_is_late()
 
     def probes(self) -> tuple[ProbeSeen, ...]:
-        """Every pod that is, or would but for our label be, in its Service's endpoints."""
+        """Every pod that is in its Service's endpoints, or was until our label took it out."""
         return tuple(
             ProbeSeen(deployment.name, pod.name, pod.node, pod.zone, self._answers(pod))
             for deployment in self._world.services.values()
             for pod in deployment.pods
-            if pod.slot is not None and pod.ready and not pod.deleting
+            if pod.slot is not None and (pod.ready or not pod.traffic_on) and not pod.deleting
         )
 
     def _answers(self, pod: Pod) -> Mapping[str, bool | None]:
         answers = pod.stage is Stage.SERVING and not self._is_late(pod)
-        return {zone: self._vantage(zone, pod, answers) for zone in self._zones}
+        return {zone: self._vantage(zone, pod, answers) for zone in self._vantage_zones()}
+
+    def _vantage_zones(self) -> tuple[str, ...]:
+        gateways = (pod.zone for pod in self._gateway.pods if pod.ready and pod.zone is not None)
+        return tuple(dict.fromkeys((*self._operator_zones, *gateways)))
 
     def _vantage(self, zone: str, pod: Pod, answers: bool) -> bool | None:
-        """None: the vantage point itself is gone."""
-        nodes = [node for node in self._world.nodes.values() if node.zone == zone]
-        if not any(node.alive for node in nodes):
+        """None: the vantage point itself is gone, or cut off from the rest and heard no more."""
+        if not any(node.reachable for node in self._world.nodes.values() if node.zone == zone):
             return None
-        if pod.node is None or not self._world.nodes[pod.node].alive:
-            return False
-        if self._world.nodes[pod.node].cut_off != nodes[0].cut_off or (nodes[0].cut_off and pod.zone != zone):
+        if pod.node is None or not self._world.nodes[pod.node].reachable:
             return False
         return answers
 
