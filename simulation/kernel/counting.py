@@ -27,7 +27,7 @@ def count_attempt_end(s: State, service: int, sent_s: float, ok: int, now_s: flo
 
 
 @inner
-def count_client_end(s: State, v: int, ok: int, abandoned: int, now_s: float) -> None:
+def count_client_end(s: State, v: int, ok: int, abandoned: bool, now_s: float) -> None:
     """The client has its answer, or wants none any more."""
     clock = s.clock[0]
     client = s.visits[v]

@@ -8,13 +8,14 @@ with the same arrivals draw the same demands, whatever else differs between them
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 
 from simulation.kernel.compiled import inner
 
-# What a draw is for.
-WORK, WAIT, ERROR, ENDPOINT, SECOND_ENDPOINT, NORMAL, MADE, DIMMED = range(1, 9)
+# What a draw is for. numpy's integers: numba would compile a version for each value of Python's.
+WORK, WAIT, ERROR, ENDPOINT, SECOND_ENDPOINT, NORMAL, MADE, DIMMED = cast(tuple[int, ...], tuple(np.arange(1, 9)))
 PURPOSES = 16  # room for one call's purposes between those of the call before and after
 
 CONSTANT, EXPONENTIAL, LOGNORMAL = range(3)

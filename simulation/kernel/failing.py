@@ -10,6 +10,7 @@ from simulation.kernel.queues import forget_deadline, free_visit, hop, new_visit
 from simulation.kernel.tables import (
     ANSWERING,
     BACKOFF,
+    BAD,
     CALLING,
     CLIENT,
     CPU_QUEUED,
@@ -48,7 +49,7 @@ def _tell_caller(s: State, v: int, now_s: float) -> None:
     news.pod_generation = visit.pod_generation
     news.operation = visit.operation
     news.stage = ANSWERING
-    news.ok = 0
+    news.ok = BAD
     s.visits[caller].child = w
     hop(s, s.operations[visit.operation].service, w, now_s)
 
@@ -60,7 +61,7 @@ def _lose_visit(s: State, v: int, is_heard: bool, now_s: float) -> None:
         forget_deadline(s, v)
     visit.connected = 0
     if visit.open:
-        end_attempt(s, v, 0, now_s)
+        end_attempt(s, v, BAD, now_s)
     if visit.kind == PROBE:
         if visit.parent != NOBODY:
             s.probes[visit.call].visit = NOBODY  # it fails at its own timeout

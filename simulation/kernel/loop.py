@@ -15,6 +15,7 @@ from simulation.kernel.probes import attend_to_probes
 from simulation.kernel.queues import arrived, await_deadline, free_visit, new_visit, pop
 from simulation.kernel.tables import (
     BACKOFF,
+    BAD,
     CLIENT,
     DEAD,
     NO_STOP,
@@ -88,7 +89,7 @@ def _take_event(s: State, now_s: float) -> None:
     elif stage == WAITING:
         make_calls(s, index, now_s)
     elif stage == UNREACHED:
-        answered(s, index, 0, 0, now_s)
+        answered(s, index, BAD, now_s)
     elif stage == BACKOFF:
         start_attempt(s, index, now_s)
     elif stage == DEAD:

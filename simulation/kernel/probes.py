@@ -7,7 +7,7 @@ import math
 from simulation.kernel.compiled import inner
 from simulation.kernel.probing import judge
 from simulation.kernel.queues import new_visit
-from simulation.kernel.tables import DARK, NO_STOP, NOBODY, PROBE, PROBER, SERVING, State
+from simulation.kernel.tables import BAD, DARK, NO_STOP, NOBODY, PROBE, PROBER, SERVING, State
 from simulation.kernel.visits import admit
 
 
@@ -22,7 +22,7 @@ def _send_probe(s: State, index: int, now_s: float) -> None:
         return
     w = new_visit(s) if pod.state == SERVING else NOBODY
     if w < 0:
-        judge(s, index, 0)
+        judge(s, index, BAD)
         return
     visit = s.visits[w]
     visit.kind = PROBE
@@ -52,7 +52,7 @@ def attend_to_probes(s: State, now_s: float) -> None:
         if probe.awaited and probe.deadline_s <= now_s:
             if probe.visit >= 0:
                 s.visits[probe.visit].parent = NOBODY
-            judge(s, index, 0)
+            judge(s, index, BAD)
         elif probe.next_s <= now_s:
             probe.next_s += probe.period_s
             if not probe.awaited:

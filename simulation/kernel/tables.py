@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,13 @@ GONE, SERVING, REFUSING, DARK = range(4)
 NO_STOP, NOTICE, COMMITS_FULL = range(3)
 
 
+# How an attempt or a visit ended. Not plain constants: numba would compile a version for each of their values.
+GOOD = cast(int, np.int64(1))
+BAD = cast(int, np.int64(0))
+
+
 def _record(fields: dict[str, str]) -> np.dtype[np.void]:
+    """Whole numbers that functions pass on are i8 throughout, again so that each function is compiled once."""
     return np.dtype(list(fields.items()), align=True)
 
 
@@ -80,24 +86,24 @@ VISIT = _record(
         "deadline_s": "f8",  # of its open attempt; a client's: of its patience
         "work_s": "f8",  # CPU seconds at speed 1
         "stall_base_s": "f8",  # the pod's stall_total_s that its finish event knows of
-        "parent": "i4",
-        "child": "i4",
-        "pod": "i4",
-        "pod_generation": "i4",
-        "operation": "i4",
-        "call": "i4",  # edge of the call that is due or open; a probe's: its index
-        "call_end": "i4",
-        "target": "i4",  # pod of its latest attempt
-        "target_generation": "i4",
-        "order": "i4",
-        "queue_next": "i4",
-        "queue_previous": "i4",
-        "timeout_next": "i4",
-        "timeout_previous": "i4",
+        "parent": "i8",
+        "child": "i8",
+        "pod": "i8",
+        "pod_generation": "i8",
+        "operation": "i8",
+        "call": "i8",  # edge of the call that is due or open; a probe's: its index
+        "call_end": "i8",
+        "target": "i8",  # pod of its latest attempt
+        "target_generation": "i8",
+        "order": "i8",
+        "queue_next": "i8",
+        "queue_previous": "i8",
+        "timeout_next": "i8",
+        "timeout_previous": "i8",
         "attempt": "i2",
         "stage": "i1",
         "kind": "i1",
-        "ok": "i1",
+        "ok": "i8",
         "degraded": "i1",
         "open": "i1",  # an attempt of its call is under way
         "connected": "i1",  # it holds a connection of its pod
@@ -106,9 +112,9 @@ VISIT = _record(
 
 POD = _record(
     {
-        "service": "i4",
-        "generation": "i4",
-        "zone": "i4",
+        "service": "i8",
+        "generation": "i8",
+        "zone": "i8",
         "state": "i1",
         "limited": "i1",  # its workers can outrun its CPU quota
         "speed": "f8",
@@ -137,24 +143,24 @@ POD = _record(
         "pool_waiting": "i8",
         "pool_leak": "i8",
         "outstanding": "i8",
-        "running": "i4",
-        "slot_head": "i4",
-        "slot_tail": "i4",
-        "cpu_head": "i4",
-        "cpu_tail": "i4",
-        "pool_head": "i4",
-        "pool_tail": "i4",
+        "running": "i8",
+        "slot_head": "i8",
+        "slot_tail": "i8",
+        "cpu_head": "i8",
+        "cpu_tail": "i8",
+        "pool_head": "i8",
+        "pool_tail": "i8",
     }
 )
 
 SERVICE = _record(
     {
-        "concurrency": "i4",
-        "queue": "i4",
-        "threads": "i4",
-        "pool_size": "i4",
-        "lane": "i4",
-        "endpoints": "i4",
+        "concurrency": "i8",
+        "queue": "i8",
+        "threads": "i8",
+        "pool_size": "i8",
+        "lane": "i8",
+        "endpoints": "i8",
         "weighted": "i1",
         "least_requests": "i1",
         "retry_budget": "f8",
@@ -169,30 +175,30 @@ SERVICE = _record(
 
 OPERATION = _record(
     {
-        "service": "i4",
-        "distribution": "i4",
+        "service": "i8",
+        "distribution": "i8",
         "cpu_s": "f8",
         "sigma": "f8",
         "wait_s": "f8",
         "work_factor": "f8",
-        "first_call": "i4",
-        "call_end": "i4",
+        "first_call": "i8",
+        "call_end": "i8",
         "commits": "i1",
     }
 )
 
 EDGE = _record(
     {
-        "operation": "i4",
-        "service": "i4",
-        "retries": "i4",
+        "operation": "i8",
+        "service": "i8",
+        "retries": "i8",
         "optional": "i1",
         "pool": "i1",
         "timeout_s": "f8",
         "backoff_s": "f8",
         "probability": "f8",
-        "timeout_head": "i4",
-        "timeout_tail": "i4",
+        "timeout_head": "i8",
+        "timeout_tail": "i8",
     }
 )
 
@@ -205,11 +211,11 @@ PROBE_STATE = _record(
         "cpu_s": "f8",
         "next_s": "f8",
         "deadline_s": "f8",
-        "failure_threshold": "i4",
-        "success_threshold": "i4",
-        "failures": "i4",  # in a row
-        "successes": "i4",
-        "visit": "i4",
+        "failure_threshold": "i8",
+        "success_threshold": "i8",
+        "failures": "i8",  # in a row
+        "successes": "i8",
+        "visit": "i8",
         "active": "i1",
         "awaited": "i1",
         "passing": "i1",
@@ -217,7 +223,7 @@ PROBE_STATE = _record(
 )
 
 # Packets with the same network delay arrive in the order in which they leave: a list does, and spares the heap.
-LANE = _record({"hop_s": "f8", "head": "i4", "tail": "i4"})
+LANE = _record({"hop_s": "f8", "head": "i8", "tail": "i8"})
 
 EVENT = _record({"time_s": "f8", "index": "i8"})
 ARRIVAL = _record({"time_s": "f8", "id": "i8", "kind": "i8"})

@@ -40,10 +40,12 @@ from simulation.kernel.queues import (
 from simulation.kernel.tables import (
     ANSWERING,
     BACKOFF,
+    BAD,
     CALLING,
     CLIENT,
     DARK,
     DEAD,
+    GOOD,
     NOBODY,
     POOL_QUEUED,
     PROBE,
@@ -232,11 +234,11 @@ def make_calls(s: State, v: int, now_s: float) -> None:
                 service.retry_tokens = min(service.retry_tokens + service.retry_budget, RETRY_BURST)
             start_attempt(s, v, now_s)
             return
-    finish(s, v, 1, now_s)
+    finish(s, v, GOOD, now_s)
 
 
 @inner
-def answered(s: State, v: int, ok: int, degraded: int, now_s: float) -> None:
+def answered(s: State, v: int, ok: int, now_s: float) -> None:
     """The caller learns how its attempt went: goes on, tries again, or fails."""
     visit = s.visits[v]
     edge = s.edges[visit.call]
@@ -252,10 +254,9 @@ def answered(s: State, v: int, ok: int, degraded: int, now_s: float) -> None:
         else:
             start_attempt(s, v, now_s)
         return
-    visit.degraded |= degraded
     if visit.kind == CLIENT:
         forget_deadline(s, v)
-        count_client_end(s, v, ok, 0, now_s)
+        count_client_end(s, v, ok, False, now_s)
         free_visit(s, v)
     elif ok or edge.optional:
         visit.degraded |= 1 - ok
@@ -263,7 +264,7 @@ def answered(s: State, v: int, ok: int, degraded: int, now_s: float) -> None:
         visit.target = NOBODY
         make_calls(s, v, now_s)
     else:
-        finish(s, v, 0, now_s)
+        finish(s, v, BAD, now_s)
 
 
 @inner
@@ -273,13 +274,13 @@ def time_out(s: State, v: int, now_s: float) -> None:
     if visit.kind != CLIENT:
         if visit.stage == POOL_QUEUED:
             leave_pool_queue(s, visit.pod, v)
-        answered(s, v, 0, 0, now_s)
+        answered(s, v, BAD, now_s)
         return
     forget_deadline(s, v)
     has_event = visit.stage == BACKOFF or visit.stage == UNREACHED
     if visit.open:
-        end_attempt(s, v, 0, now_s)
-    count_client_end(s, v, 0, 1, now_s)
+        end_attempt(s, v, BAD, now_s)
+    count_client_end(s, v, BAD, True, now_s)
     if has_event:
         visit.stage = DEAD
     else:
@@ -299,7 +300,7 @@ def arrive(s: State, w: int, now_s: float) -> None:
     elif pod.state == SERVING:
         admit(s, w, now_s)
     else:
-        reply(s, w, 0, now_s)
+        reply(s, w, BAD, now_s)
 
 
 @inner
@@ -323,9 +324,9 @@ def admit(s: State, w: int, now_s: float) -> None:
         pod.requests += 1
         pod.errors += 1
         pod.rejected += 1
-        reply(s, w, 0, now_s)
+        reply(s, w, BAD, now_s)
     else:
-        reply(s, w, 0, now_s)
+        reply(s, w, BAD, now_s)
 
 
 @inner
@@ -333,11 +334,11 @@ def worked(s: State, v: int, now_s: float) -> None:
     """The visit's CPU work is done."""
     visit = s.visits[v]
     if visit.kind == PROBE:
-        finish(s, v, 1, now_s)
+        finish(s, v, GOOD, now_s)
         return
     pod = s.pods[visit.pod]
     if pod.error_ratio > 0.0 and uniform(visit.key, ERROR) < pod.error_ratio:
-        finish(s, v, 0, now_s)
+        finish(s, v, BAD, now_s)
         return
     wait_s = pod.extra_wait_s
     mean_s = s.operations[visit.operation].wait_s
@@ -399,8 +400,11 @@ def reply(s: State, w: int, ok: int, now_s: float) -> None:
 def deliver(s: State, w: int, now_s: float) -> None:
     """The answer reaches the caller."""
     visit = s.visits[w]
-    caller, ok, degraded = visit.parent, visit.ok, visit.degraded
+    caller, ok = visit.parent, visit.ok
     free_visit(s, w)
-    if caller >= 0:
-        s.visits[caller].child = NOBODY
-        answered(s, caller, ok, degraded, now_s)
+    if caller < 0:
+        return
+    s.visits[caller].child = NOBODY
+    if ok:
+        s.visits[caller].degraded |= visit.degraded
+    answered(s, caller, ok, now_s)
