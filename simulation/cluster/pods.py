@@ -71,6 +71,7 @@ class Pod:
     start_left_s: float = 0.0  # start-up work that is left, at full share
     start_paced_s: float = 0.0  # since when that runs at the present share
     ailments: dict[str, Ailment] = field(default_factory=dict)
+    suffers: Ailment = Ailment()  # all ailments together, as the engine knows them
 
     @property
     def memory_mib(self) -> float:

@@ -33,16 +33,16 @@ class Vitals:
     def apply(self, pod: Pod) -> None:
         """What all causes together do to a serving pod, from now on."""
         assert pod.slot is not None
-        engine, slot, ailments = self._ground.engine, pod.slot, pod.ailments.values()
-        answered = 1.0
-        for ailment in ailments:
-            answered *= 1.0 - min(1.0, ailment.error_ratio)
-        engine.set_extra_wait(slot, sum(a.extra_wait_s for a in ailments))
-        engine.set_error_ratio(slot, 1.0 - answered)
-        leaked = min(sum(a.pool_leak for a in ailments), pod.spec.pool_size)
-        engine.set_pool_leak(slot, leaked)
-        self._usage.set_leaks(slot, memory_mib=sum(a.leak_mib for a in ailments), connections=leaked)
-        self._usage.set_other_cores(slot, _burnt_cores(pod), self._ground.now_s)
+        engine, slot, before = self._ground.engine, pod.slot, pod.suffers
+        after = pod.suffers = _together(pod)
+        if after.extra_wait_s != before.extra_wait_s:
+            engine.set_extra_wait(slot, after.extra_wait_s)
+        if after.error_ratio != before.error_ratio:
+            engine.set_error_ratio(slot, after.error_ratio)
+        if after.pool_leak != before.pool_leak:
+            engine.set_pool_leak(slot, after.pool_leak)
+        self._usage.set_leaks(slot, after.leak_mib, after.pool_leak)
+        self._usage.set_other_cores(slot, after.cpu_burn_cores, self._ground.now_s)
         self.set_speed(pod)
 
     def set_speed(self, pod: Pod) -> None:
@@ -50,19 +50,30 @@ class Vitals:
         assert pod.slot is not None
         limit = pod.spec.cpu_limit
         workers_cores = min(limit, float(pod.spec.threads))
-        share = pod.share * min(1.0, max(LEAST_SPEED * limit, limit - _burnt_cores(pod)) / workers_cores)
+        share = pod.share * min(1.0, max(LEAST_SPEED * limit, limit - pod.suffers.cpu_burn_cores) / workers_cores)
         self._usage.set_share(pod.slot, share, self._ground.now_s)
         speed = pod.warmth * share * _speed_under_memory_pressure(pod)
         self._ground.engine.set_speed(pod.slot, max(LEAST_SPEED, speed))
 
 
-def _burnt_cores(pod: Pod) -> float:
-    return min(pod.spec.cpu_limit, sum(a.cpu_burn_cores for a in pod.ailments.values()))
+def _together(pod: Pod) -> Ailment:
+    """All ailments of the pod as one, within what it has."""
+    ailments = pod.ailments.values()
+    answered = 1.0
+    for ailment in ailments:
+        answered *= 1.0 - min(1.0, ailment.error_ratio)
+    return Ailment(
+        extra_wait_s=sum(a.extra_wait_s for a in ailments),
+        error_ratio=1.0 - answered,
+        pool_leak=min(sum(a.pool_leak for a in ailments), pod.spec.pool_size),
+        cpu_burn_cores=min(sum(a.cpu_burn_cores for a in ailments), pod.spec.cpu_limit),
+        leak_mib=sum(a.leak_mib for a in ailments),
+    )
 
 
 def _speed_under_memory_pressure(pod: Pod) -> float:
     """1 while leaks leave enough memory, then less, down to what is left at the limit."""
-    leaked_mib = sum(a.leak_mib for a in pod.ailments.values())
+    leaked_mib = pod.suffers.leak_mib
     if leaked_mib == 0.0:
         return 1.0
     used = (pod.spec.memory_base_mib + leaked_mib) / pod.spec.memory_limit_mib
