@@ -50,7 +50,7 @@ def fault_outcomes(result: RunResult, seen: Health) -> tuple[FaultOutcome, ...]:
     found = spells(seen)
     own: dict[int, list[Spell]] = {fault.index: [] for fault in result.faults}
     for spell in found:
-        fault = blamed(spell, result.faults, result.services)
+        fault = blamed(spell, result)
         if fault is not None:
             own[fault.index].append(spell)
     return tuple(
@@ -61,7 +61,7 @@ def fault_outcomes(result: RunResult, seen: Health) -> tuple[FaultOutcome, ...]:
 
 def unblamed_spells(result: RunResult, seen: Health) -> tuple[Spell, ...]:
     """The outages that no fault explains."""
-    return tuple(spell for spell in spells(seen) if blamed(spell, result.faults, result.services) is None)
+    return tuple(spell for spell in spells(seen) if blamed(spell, result) is None)
 
 
 def time_to_detect_s(outcomes: Sequence[FaultOutcome], baseline: Sequence[FaultOutcome] = ()) -> float | None:

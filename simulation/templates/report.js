@@ -221,7 +221,9 @@ function downChart(figure) {
     const x = plot.x(f.start), width = Math.max(plot.x(f.end) - x, 3), y = plot.inner.top + i * lane;
     node(group, "rect", { x, y, width, height: lane - 4, rx: 2, fill: "var(--shade)", stroke: "var(--shade-edge)" });
     node(group, "rect", { x, y: shadeTop, width, height: plot.inner.bottom - shadeTop, fill: "var(--shade)" });
-    node(group, "text", { x: Math.max(x, plot.inner.left) + 4, y: y + 11, class: "strong" }, f.label);
+    const late = x > plot.inner.right - 7 * f.label.length;
+    const label = late ? { x: plot.inner.right - 4, "text-anchor": "end" } : { x: Math.max(x, plot.inner.left) + 4 };
+    node(group, "text", Object.assign(label, { y: y + 11, class: "strong" }), f.label);
   }));
   rows.forEach((a, i) => {
     const y = shadeTop + i * row;
@@ -403,12 +405,16 @@ function eventRow(e) {
 }
 
 const replicas = document.getElementById("replicas");
+const still = [];
 for (const service of Object.keys(data.arms[0].ready)) {
+  const counts = new Set(data.arms.flatMap((a) => a.ready[service].concat(a.desired[service])));
+  if (counts.size === 1) { still.push(`${service} ${[...counts][0]}`); continue; }
   const holder = document.createElement("div"), figure = document.createElement("figure");
   figure.dataset.service = service;
   holder.append(Object.assign(document.createElement("h3"), { textContent: service }), figure);
   replicas.append(holder);
 }
+if (still.length) document.getElementById("constant").textContent = `Never changed: ${still.join(", ")}.`;
 listed.arm = (data.arms.find((a) => a.arm === "foresail") || data.arms[data.arms.length - 1]).arm;
 armChips();
 eventList();

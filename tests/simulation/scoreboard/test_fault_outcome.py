@@ -4,9 +4,11 @@ import pytest
 
 from policies.decision import Decision, EvictPod, SetFloor, SetTraffic
 from policies.model import Mode
+from simulation.blame import blamed
 from simulation.downtime import Spell, health
-from simulation.fault_outcome import blamed, fault_outcomes, time_to_detect_s, time_to_recover_s
+from simulation.fault_outcome import fault_outcomes, time_to_detect_s, time_to_recover_s
 from simulation.result import Resize
+from simulation.scenario import Scenario
 
 
 def outcomes_of(run):
@@ -51,47 +53,67 @@ def test_an_unfinished_recovery_is_censored_and_not_averaged(made_run, made_faul
 
 def test_an_outage_belongs_to_the_fault_that_started_last(made_run, made_fault):
     leak, crash = made_fault(0, 500, "memory_leak", 0), made_fault(100, 160, "pod_crash", 1)
-    services = made_run(seconds=600, failed=dict.fromkeys(range(80, 130), 5)).services
+    run = made_run(seconds=600, failed=dict.fromkeys(range(80, 130), 5), faults=(leak, crash))
 
-    assert blamed(Spell(120, 130, True), (leak, crash), services) is crash
-    assert blamed(Spell(90, 130, True), (leak, crash), services) is leak
+    assert blamed(Spell(120, 130, True), run) is crash
+    assert blamed(Spell(90, 130, True), run) is leak
 
 
 @pytest.mark.parametrize("trouble", ["failing", "slower"])
 def test_an_outage_belongs_to_the_fault_whose_service_is_in_trouble(made_run, made_fault, trouble):
     # checkout is in trouble at 120, the gateway is not, though its fault started later
-    services = made_run(seconds=600).services
-    if trouble == "failing":
-        services.failed_rps[1, 115:130] = 1.0  # of 11
-    else:
-        services.p99_ms[1, 111:140] = 181.0  # 90 before
     leak = made_fault(50, 500, "memory_leak", 0)
     slow = made_fault(100, 500, "slow_dependency", 1, targets=("gateway",))
+    run = made_run(seconds=600, faults=(leak, slow))
+    if trouble == "failing":
+        run.services.failed_rps[1, 115:130] = 1.0  # of 11
+    else:
+        run.services.p99_ms[1, 111:140] = 181.0  # 90 before
 
-    assert blamed(Spell(120, 130, True), (leak, slow), services) is leak
+    assert blamed(Spell(120, 130, True), run) is leak
+
+
+def test_the_fault_where_the_trouble_comes_from_goes_before_one_that_only_suffers(made_run, made_fault, made_scenario):
+    # gateway calls checkout: both fail, so it is checkout's fault
+    raw = made_scenario(600).model_dump()
+    raw["topology"]["operations"][0]["calls"] = [{"to": "checkout.request"}]
+    leak = made_fault(50, 500, "memory_leak", 0)
+    slow = made_fault(100, 500, "slow_dependency", 1, targets=("gateway",))
+    failed = dict.fromkeys(range(115, 130), 5)
+
+    run = made_run(seconds=600, scenario=Scenario.model_validate(raw), faults=(leak, slow), failed=failed)
+    apart = made_run(seconds=600, faults=(leak, slow), failed=failed)
+
+    assert blamed(Spell(120, 130, True), run) is leak
+    assert blamed(Spell(120, 130, True), apart) is slow  # where nobody calls anybody, the last to start
+
+
+def test_a_fault_that_still_runs_goes_before_one_that_is_over(made_run, made_fault):
+    disk, node = made_fault(0, 500, "disk_fill", 0), made_fault(50, 100, "node_loss", 1)
+    run = made_run(seconds=600, faults=(disk, node), failed=dict.fromkeys(range(145, 160), 5))
+
+    assert blamed(Spell(150, 160, True), run) is disk
 
 
 def test_a_fault_that_names_no_service_is_not_ruled_out(made_run, made_fault):
-    services = made_run(seconds=600).services
     leak, lost = made_fault(50, 500, "memory_leak", 0), made_fault(100, 500, "node_loss", 1, targets=("node-a-1",))
 
-    assert blamed(Spell(120, 130, True), (leak, lost), services) is lost
+    assert blamed(Spell(120, 130, True), made_run(seconds=600, faults=(leak, lost))) is lost
 
 
 def test_a_fault_of_the_control_plane_is_blamed_only_when_it_is_alone(made_run, made_fault):
     crowd, blind = made_fault(0, 500, "flash_sale", 0), made_fault(100, 200, "metrics_outage", 1, targets=())
-    services = made_run(seconds=600).services
 
-    assert blamed(Spell(120, 130, True), (crowd, blind), services) is crowd
-    assert blamed(Spell(120, 130, True), (blind,), services) is blind
+    assert blamed(Spell(120, 130, True), made_run(seconds=600, faults=(crowd, blind))) is crowd
+    assert blamed(Spell(120, 130, True), made_run(seconds=600, faults=(blind,))) is blind
 
 
 def test_an_outage_long_after_every_fault_is_nobodys(made_run, made_fault):
     # the grace is 300 s: an end at 200 explains until 500
-    services = made_run(seconds=600).services
+    run = made_run(seconds=600, faults=(made_fault(100, 200),))
 
-    assert blamed(Spell(499, 510, True), (made_fault(100, 200),), services) is not None
-    assert blamed(Spell(500, 510, True), (made_fault(100, 200),), services) is None
+    assert blamed(Spell(499, 510, True), run) is not None
+    assert blamed(Spell(500, 510, True), run) is None
 
 
 def test_a_fault_that_begins_in_anothers_outage_is_masked_and_not_averted(made_run, made_fault):
