@@ -1,7 +1,9 @@
 """What a second's probes prove: a dead pod, a dead node, a dead zone, or nothing at all.
 
 A probe counts as failed only when two vantage points in different zones say so and none says otherwise, or when one
-says so and the node's own condition agrees. Silence proves nothing.
+says so and something else agrees: the node's own condition, or for a whole zone the silence of that zone's own vantage
+point. Silence alone proves nothing. A vantage point that reaches nothing outside its zone, while others do, is cut off
+itself: what it says is not counted.
 """
 
 from __future__ import annotations
@@ -19,17 +21,58 @@ LEAST_PODS = 2  # of a node or zone that fail together before the node or zone i
 OTHERS_FINE_RATIO = 0.5  # of everybody else must answer: otherwise the probes themselves are in doubt
 
 
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What the vantage points that can be believed say, by `workload/pod`."""
+
+    verdicts: Mapping[str, bool | None]  # True: answers. False: proven not to. None: cannot be told.
+    twofold: frozenset[str]  # of those that do not answer: proven without the help of a silent vantage point
+
+
 def key(probe: ProbeSeen) -> str:
     """`workload/pod`."""
     return f"{probe.workload}/{probe.pod}"
 
 
-def verdict(probe: ProbeSeen, node_down: bool) -> bool | None:
-    """True: it answers. False: it is proven not to. None: cannot be told."""
-    answers = [ok for ok in probe.ok_by_vantage.values() if ok is not None]
-    if any(answers):
-        return True
-    return False if len(answers) >= (1 if node_down else VANTAGE_POINTS) else None
+def hear(seen: FastSeen) -> Testimony:
+    """The verdicts of one second."""
+    down = {node.name for node in seen.nodes if node.ready is False}
+    unheard = _unheard(seen.probes)
+    verdicts: dict[str, bool | None] = {}
+    twofold: set[str] = set()
+    for probe in seen.probes:
+        answers = [ok for zone, ok in probe.ok_by_vantage.items() if ok is not None and zone not in unheard]
+        name = key(probe)
+        if any(answers):
+            verdicts[name] = True
+        elif len(answers) >= VANTAGE_POINTS or (answers and probe.node in down):
+            verdicts[name] = False
+            twofold.add(name)
+        else:
+            verdicts[name] = False if answers and probe.zone in unheard else None
+    return Testimony(verdicts, frozenset(twofold))
+
+
+def _unheard(probes: Sequence[ProbeSeen]) -> set[str]:
+    """Vantage points that say nothing at all, and those that are cut off from everything but their own zone."""
+    said: dict[str, list[bool]] = {}
+    contradicted: dict[str, list[bool]] = {}
+    for probe in probes:
+        for zone, ok in probe.ok_by_vantage.items():
+            said.setdefault(zone, [])
+            if ok is None:
+                continue
+            said[zone].append(ok)
+            if zone != probe.zone:
+                others = (other for place, other in probe.ok_by_vantage.items() if place != zone)
+                contradicted.setdefault(zone, []).append(not ok and any(others))
+    silent = {zone for zone, answers in said.items() if not answers}
+    cut_off = {
+        zone
+        for zone, lonely in contradicted.items()
+        if len(lonely) >= LEAST_PODS and sum(lonely) >= WHOLE_ZONE_RATIO * len(lonely)
+    }
+    return silent | cut_off
 
 
 def counted(before: Mapping[str, int], verdicts: Mapping[str, bool | None], gap_s: float | None) -> dict[str, int]:
@@ -54,24 +97,22 @@ class Dead:
     zones: frozenset[str]
 
 
-def dead(seen: FastSeen, verdicts: Mapping[str, bool | None], failed_in_row: Mapping[str, int]) -> Dead:
+def dead(seen: FastSeen, testimony: Testimony, failed_in_row: Mapping[str, int]) -> Dead:
     """The pods that have failed long enough, each with its cause.
 
     A node or zone is blamed when (nearly) all its probed pods fail while most others answer; a single pod only while at
     least half of its workload's pods answer. When most things fail everywhere, nothing is concluded.
     """
-    failing = {
-        key(probe)
-        for probe in seen.probes
-        if verdicts[key(probe)] is False and failed_in_row.get(key(probe), 0) >= FAILED_IN_ROW
-    }
+    verdicts = testimony.verdicts
+    failing = {name for name, ok in verdicts.items() if ok is False and failed_in_row.get(name, 0) >= FAILED_IN_ROW}
     if not failing:
         return Dead({}, frozenset(), frozenset())
     down = {node.name for node in seen.nodes if node.ready is False}
-    zones = frozenset(_whole(seen.probes, failing, verdicts, [(p.zone, key(p)) for p in seen.probes]))
-    outside = [(None if p.zone in zones else p.node, key(p)) for p in seen.probes]
-    nodes = frozenset(_whole([p for p in seen.probes if p.zone not in zones], failing, verdicts, outside)) | {
-        probe.node for probe in seen.probes if probe.node in down and probe.node is not None and key(probe) in failing
+    zones = frozenset(_whole(seen.probes, failing, verdicts, [(probe.zone, key(probe)) for probe in seen.probes]))
+    proven = failing & testimony.twofold
+    outside = [probe for probe in seen.probes if probe.zone not in zones]
+    nodes = frozenset(_whole(outside, proven, verdicts, [(probe.node, key(probe)) for probe in outside])) | {
+        probe.node for probe in seen.probes if probe.node in down and probe.node is not None and key(probe) in proven
     }
     peers: dict[str, list[bool | None]] = {}
     for probe in seen.probes:
@@ -79,13 +120,11 @@ def dead(seen: FastSeen, verdicts: Mapping[str, bool | None], failed_in_row: Map
     pods: dict[str, str] = {}
     for probe in seen.probes:
         name = key(probe)
-        if name not in failing:
-            continue
-        if probe.zone in zones:
+        if name in failing and probe.zone in zones:
             pods[name] = "zone"
-        elif probe.node in nodes:
+        elif name in proven and probe.node in nodes:
             pods[name] = "node"
-        elif _most_answer(peers[probe.workload]):
+        elif name in proven and _most_answer(peers[probe.workload]):
             pods[name] = "pod"
     return Dead(pods, nodes, zones)
 

@@ -14,8 +14,8 @@ from policies import evidence, overload
 from policies.decision import Proposal, Reason, ReasonCode, RestoreZone, SetTraffic, ShiftZone
 from policies.evidence import Dead
 from policies.ladder import allows
-from policies.model import FastSeen, PodSeen, PolicySet, ProbeSeen, Rung
-from policies.overload import OverloadMemory
+from policies.model import FastSeen, Observation, PodSeen, PolicySet, ProbeSeen, Rung
+from policies.overload import Load, OverloadMemory
 
 DRAIN_TTL_S = 120.0
 RENEW_S = 30.0
@@ -59,6 +59,7 @@ class FastLaneMemory:
     drains: Mapping[str, FastDrain] = field(default_factory=dict)
     shifts: Mapping[str, FastShift] = field(default_factory=dict)  # by zone
     overload: OverloadMemory = field(default_factory=OverloadMemory)
+    load: Load = field(default_factory=Load)  # as of the last full look
 
 
 def leaving(memory: FastLaneMemory) -> Mapping[str, int]:
@@ -69,18 +70,23 @@ def leaving(memory: FastLaneMemory) -> Mapping[str, int]:
     return counts
 
 
+def informed(memory: FastLaneMemory, seen: Observation, policies: PolicySet) -> FastLaneMemory:
+    """The memory after a full look, whose figures tell an overloaded pod from a dead one."""
+    return replace(memory, load=overload.measured(seen, policies))
+
+
 def propose(
     seen: FastSeen, policies: PolicySet, memory: FastLaneMemory, now_s: float
 ) -> tuple[tuple[Proposal, ...], Mapping[str, tuple[Reason, ...]], FastLaneMemory]:
     """Dead pods out of rotation and back, a dead zone shifted and restored, an overloaded gateway dimmed."""
     gap_s = None if memory.last_at_s is None else now_s - memory.last_at_s
-    down = {node.name for node in seen.nodes if node.ready is False}
-    verdicts = {evidence.key(probe): evidence.verdict(probe, probe.node in down) for probe in seen.probes}
+    testimony = evidence.hear(seen)
+    verdicts = testimony.verdicts
     failed_in_row = evidence.counted(memory.failed_in_row, verdicts, gap_s)
-    dead = evidence.dead(seen, verdicts, failed_in_row)
+    dead = evidence.dead(seen, testimony, failed_in_row)
     shifted, shifts = _shifts(seen, policies, dead, verdicts, memory, now_s)
     drained, drains = _drains(seen, policies, dead, verdicts, shifts, memory, now_s)
-    dimmed, dimming = overload.propose(seen, policies, memory.overload, gap_s, now_s)
+    dimmed, dimming = overload.propose(seen, policies, memory.overload, memory.load, gap_s, now_s)
     proposals = (*shifted, *drained, *dimmed)
     reasons: dict[str, tuple[Reason, ...]] = {}
     for proposal in proposals:
@@ -88,7 +94,7 @@ def propose(
     return (
         proposals,
         reasons,
-        FastLaneMemory(failed_in_row, now_s, drains, shifts, dimming),
+        FastLaneMemory(failed_in_row, now_s, drains, shifts, dimming, memory.load),
     )
 
 
@@ -114,7 +120,12 @@ def _drains(
         name = evidence.key(probe)
         cause = dead.pods.get(name)
         pod = _pod(seen, probe.workload, probe.pod)
-        if cause is None or pod is None or name in standing or not _may_leave(seen, policies, probe, pod, cause):
+        if (
+            cause is None
+            or pod is None
+            or name in standing
+            or not _may_leave(seen, policies, probe, pod, cause, memory.load, now_s)
+        ):
             continue
         if any(probe.workload in shift.workloads for zone, shift in shifts.items() if zone == probe.zone):
             continue
@@ -124,14 +135,20 @@ def _drains(
     return proposals, standing
 
 
-def _may_leave(seen: FastSeen, policies: PolicySet, probe: ProbeSeen, pod: PodSeen, cause: str) -> bool:
-    """Whether a dead pod is an endpoint that may be taken out: stores never, and busy pods only with their node."""
+def _may_leave(
+    seen: FastSeen, policies: PolicySet, probe: ProbeSeen, pod: PodSeen, cause: str, load: Load, now_s: float
+) -> bool:
+    """Whether a dead pod is an endpoint that may be taken out. Stores never.
+
+    A pod too busy to answer looks dead, and taking it out would bury its peers: a single pod goes only while its
+    workload is known to have CPU to spare and demand has not jumped since that was measured.
+    """
     policy = policies.workloads.get(probe.workload)
     if policy is None or not policy.stateless or not allows(Rung.DRAIN, policy):
         return False
-    return (
-        pod.ready and pod.traffic_on and (cause != "pod" or not overload.is_busy(seen.workloads[probe.workload], pod))
-    )
+    if not (pod.ready and pod.traffic_on):
+        return False
+    return cause != "pod" or overload.is_relaxed(probe.workload, seen, load, now_s)
 
 
 def _tend(

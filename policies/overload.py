@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from policies.decision import Proposal, Reason, ReasonCode, SetBrownout
 from policies.evidence import LONGEST_GAP_S
 from policies.ladder import allows
-from policies.model import FastSeen, PodSeen, PolicySet, Rung, WorkloadSeen
+from policies.model import FastSeen, Observation, PolicySet, Rung
 
-BUSY_UTILIZATION = 0.85  # of the CPU limit: a pod this busy that does not answer is overloaded, not dead
+BUSY_UTILIZATION = 0.85  # of the CPU limit
+RELAXED_UTILIZATION = 0.60
+SURGE_RATIO = 1.3  # of the demand of the last full look …
+SURGE_DEVIATIONS = 3.0  # … and this far beyond the chance of one second
+LOAD_STALE_S = 60.0
 OVERLOADED_FAILED_RATIO = 0.05
 CALM_FAILED_RATIO = 0.01
 OVERLOADED_IN_ROW = 2
@@ -20,6 +25,16 @@ LIFT_STEP = 0.25
 HARDER_AFTER_S = 5.0
 RENEW_S = 30.0
 CONFIDENCE = 0.90
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How hard things worked at the last full look."""
+
+    at_s: float | None = None
+    busy: tuple[str, ...] = ()  # workloads out of CPU, or rejecting
+    relaxed: tuple[str, ...] = ()  # workloads with CPU to spare
+    entry_rps: float | None = None  # demand at the busiest gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +55,45 @@ class OverloadMemory:
     ceilings: Mapping[str, FastCeiling] = field(default_factory=dict)  # by workload
 
 
+def measured(seen: Observation, policies: PolicySet) -> Load:
+    """The load as of a full look. Workloads whose CPU is not known are neither busy nor relaxed."""
+    busy, relaxed, entry_rps = [], [], []
+    for workload in seen.workloads:
+        policy = policies.workloads.get(workload.name)
+        if policy is None:
+            continue
+        if policy.entry is None and policy.stateless and workload.offered_rps is not None:
+            entry_rps.append(workload.offered_rps)
+        limit_cores = workload.cpu_limit_cores
+        used = [pod.cpu_cores for pod in workload.endpoints if pod.cpu_cores is not None]
+        highest = max(used) / limit_cores if used and limit_cores else None
+        if workload.saturated or (highest is not None and highest >= BUSY_UTILIZATION):
+            busy.append(workload.name)
+        elif highest is not None and highest <= RELAXED_UTILIZATION:
+            relaxed.append(workload.name)
+    age_s = seen.metrics_age_s
+    at_s = None if age_s is None else seen.now_s - age_s
+    return Load(at_s, tuple(busy), tuple(relaxed), max(entry_rps, default=None))
+
+
+def is_relaxed(workload: str, seen: FastSeen, load: Load, now_s: float) -> bool:
+    """Whether a workload is known to have had CPU to spare a moment ago, and demand has not jumped since."""
+    return _is_fresh(load, now_s) and workload in load.relaxed and not _surges(seen, load)
+
+
+def _is_fresh(load: Load, now_s: float) -> bool:
+    return load.at_s is not None and now_s - load.at_s <= LOAD_STALE_S
+
+
+def _surges(seen: FastSeen, load: Load) -> bool:
+    if load.entry_rps is None or seen.gateway_rate_rps is None:
+        return False
+    chance_rps = SURGE_DEVIATIONS * math.sqrt(max(load.entry_rps, 1.0))
+    return seen.gateway_rate_rps > max(SURGE_RATIO * load.entry_rps, load.entry_rps + chance_rps)
+
+
 def propose(
-    seen: FastSeen, policies: PolicySet, memory: OverloadMemory, gap_s: float | None, now_s: float
+    seen: FastSeen, policies: PolicySet, memory: OverloadMemory, load: Load, gap_s: float | None, now_s: float
 ) -> tuple[list[Proposal], OverloadMemory]:
     """Ceilings for gateways that fail requests while pods behind them are busy, lifted in steps once it is calm."""
     failed = seen.gateway_failed_ratio
@@ -56,7 +108,8 @@ def propose(
         if not policy.brownout.enabled or not allows(Rung.REWEIGHT, policy):
             continue
         before = ceilings.get(name)
-        wanted = _ceiling(seen, policies, name, policy.brownout.lowest_ceiling, before, overloaded, calm, now_s)
+        hard = before is not None or _works_hard(seen, policies, load, name, now_s)
+        wanted = _ceiling(before, policy.brownout.lowest_ceiling, hard, overloaded, calm, now_s)
         if wanted is None:
             continue
         lowered = wanted < 1.0 and (before is None or wanted <= before.ceiling)
@@ -75,19 +128,11 @@ def propose(
 
 
 def _ceiling(
-    seen: FastSeen,
-    policies: PolicySet,
-    name: str,
-    lowest: float,
-    before: FastCeiling | None,
-    overloaded: int,
-    calm: int,
-    now_s: float,
+    before: FastCeiling | None, lowest: float, hard: bool, overloaded: int, calm: int, now_s: float
 ) -> float | None:
     """The ceiling to write now, None where nothing changes."""
     if before is None:
-        busy = overloaded >= OVERLOADED_IN_ROW and _works_hard(seen, policies, name)
-        return max(lowest, FIRST_CEILING) if busy else None
+        return max(lowest, FIRST_CEILING) if hard and overloaded >= OVERLOADED_IN_ROW else None
     since_s = now_s - before.changed_at_s
     if overloaded >= OVERLOADED_IN_ROW:
         if before.ceiling > lowest and since_s >= HARDER_AFTER_S:
@@ -98,15 +143,9 @@ def _ceiling(
     return None
 
 
-def _works_hard(seen: FastSeen, policies: PolicySet, gateway: str) -> bool:
-    """Whether the gateway or anything behind it is busy or saturated: dimming mends overload, not failures."""
+def _works_hard(seen: FastSeen, policies: PolicySet, load: Load, gateway: str, now_s: float) -> bool:
+    """Whether demand has just jumped, or something is out of CPU: dimming mends overload and nothing else."""
+    if not _is_fresh(load, now_s):
+        return False
     behind = [name for name, policy in policies.workloads.items() if name == gateway or policy.entry == gateway]
-    workloads = [seen.workloads[name] for name in behind if name in seen.workloads]
-    return any(
-        workload.saturated or any(is_busy(workload, pod) for pod in workload.endpoints) for workload in workloads
-    )
-
-
-def is_busy(workload: WorkloadSeen, pod: PodSeen) -> bool:
-    limit = workload.cpu_limit_cores
-    return limit is not None and pod.cpu_cores is not None and pod.cpu_cores >= BUSY_UTILIZATION * limit
+    return _surges(seen, load) or any(name in load.busy for name in behind)

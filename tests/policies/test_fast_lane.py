@@ -18,6 +18,7 @@ from policies.model import (
     HealingPolicy,
     MemberSeen,
     NodeSeen,
+    Observation,
     PodSeen,
     PolicySet,
     ProbeSeen,
@@ -56,12 +57,14 @@ class Cluster:
             name: {f"{name[-4:]}-{zone}": pod(f"{name[-4:]}-{zone}", zone) for zone in ZONES} for name in (GATE, CART)
         }
         self.memory = FastLaneMemory()
+        self.looks = True  # full looks come as well, with figures 5 s old
         self.brakes = guardrails.GuardrailMemory()
         self.databases: tuple[DatabaseSeen, ...] = ()
 
     def second(self, now_s: float, answers: Answers = lambda _: UP, **known: object) -> list[Proposal]:
         workloads = {
-            name: WorkloadSeen(name, 3, tuple(pods.values()), cpu_limit_cores=1.0) for name, pods in self.pods.items()
+            name: WorkloadSeen(name, 3, tuple(pods.values()), cpu_limit_cores=1.0, offered_rps=100.0)
+            for name, pods in self.pods.items()
         }
         probes = tuple(
             ProbeSeen(name, one.name, one.node, one.zone, answers(one))
@@ -70,6 +73,9 @@ class Cluster:
         )
         seen = FastSeen(now_s, probes, tuple(self.nodes.values()), workloads, self.databases)
         seen = replace(seen, **known)  # type: ignore[arg-type]
+        if self.looks:
+            look = Observation(now_s, tuple(workloads.values()), metrics_age_s=5.0)
+            self.memory = fast_lane.informed(self.memory, look, self.policies)
         proposals, _, self.memory = fast_lane.propose(seen, self.policies, self.memory, now_s)
         accepted, _, self.brakes = guardrails.judge(proposals, seen, self.policies, self.brakes, now_s)
         for proposal in accepted:
@@ -189,6 +195,55 @@ def test_a_busy_pod_that_does_not_answer_is_overloaded_and_stays() -> None:
     cluster.pods[CART]["cart-a"] = pod("cart-a", "a", cpu_cores=0.9)
 
     assert cluster.seconds(range(10), only("cart-a")) == []
+
+
+def test_a_single_pod_is_left_alone_when_it_is_not_known_how_busy_it_was() -> None:
+    cluster = Cluster()
+    cluster.looks = False
+
+    assert cluster.seconds(range(10), only("cart-a")) == []
+
+
+def test_a_single_pod_is_left_alone_when_demand_has_just_jumped() -> None:
+    # 100 requests/s at the last full look. 130 in a second is chance (three deviations of 10), 131 is not.
+    calm, jumped = Cluster(), Cluster()
+
+    assert len(calm.seconds((0.0, 1.0), only("cart-a"), gateway_rate_rps=130.0)) == 1
+    assert jumped.seconds(range(10), only("cart-a"), gateway_rate_rps=131.0) == []
+
+
+def silent_from(zone: str, cut: bool = False) -> Answers:
+    """A zone is gone, and with it the vantage point in it; or it is only cut off and still sees itself."""
+
+    def answers(one: PodSeen) -> Mapping[str, bool | None]:
+        inside = one.zone == zone
+        return {place: (inside if cut else None) if place == zone else not inside for place in "ab"}
+
+    return answers
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_dead_zone_is_proven_by_one_witness_and_the_silence_of_its_own(cut: bool) -> None:
+    cluster = Cluster()
+
+    taken = cluster.seconds((0.0, 1.0, 2.0), silent_from("b", cut))
+
+    assert cluster.out() == {"gate-b", "cart-b"}
+    assert {proposal.reasons[0].code for proposal in taken} == {ReasonCode.ZONE_DOWN}
+
+
+def test_one_witness_and_a_silent_vantage_point_do_not_prove_a_single_pod_dead() -> None:
+    cluster = Cluster()
+
+    assert cluster.seconds(range(10), lambda one: {"a": one.name != "cart-b", "b": None}) == []
+
+
+def test_of_two_zones_cut_from_each_other_neither_is_dead() -> None:
+    cluster = Cluster()
+    for pods in cluster.pods.values():
+        del pods[next(name for name in pods if name.endswith("-c"))]
+
+    assert cluster.seconds(range(10), lambda one: {place: place == one.zone for place in "ab"}) == []
 
 
 def test_a_pod_that_answers_again_comes_back_after_three_seconds() -> None:
