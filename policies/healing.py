@@ -26,7 +26,7 @@ from policies.weights import WeightsMemory
 FORGET_S = 60.0  # a suspect not seen misbehaving for so long is none
 REMEMBER_DRAIN_S = 900.0  # one that misbehaves again so soon after a drain is replaced
 DRAIN_SIGHTINGS = {"errors": 2, "latency": 4}  # looks of 15 s in a row
-WEIGH_SIGHTINGS = 2
+WEIGH_SIGHTINGS = {"errors": 1, "latency": 2}  # less traffic is soon undone
 FELT_OF_SLO = 0.5  # mean latency above this share of the SLO is worth a drain, below it only less traffic
 URGENT_ERRORS = 0.5
 URGENT_ENDPOINTS = 3
@@ -261,7 +261,7 @@ class _Ward:
             return False
         reasons = (_reason(odd),)
         self._say(workload.name, *reasons)
-        if suspect.drained_at_s is not None:
+        if suspect.drained_at_s is not None or _drain_would_be_refused(workload):
             self._meet(odd.pod, odd.signal, suspect.confidence, reasons, workload, policy)
             return True
         if not allows(Rung.DRAIN, policy):
@@ -279,8 +279,7 @@ class _Ward:
             suspect
             for suspect in self.suspects.values()
             if suspect.workload == name
-            and suspect.signal == "latency"
-            and suspect.sightings >= WEIGH_SIGHTINGS
+            and suspect.sightings >= WEIGH_SIGHTINGS[suspect.signal]
             and suspect.pod in endpoints
         ]
         if not allows(Rung.REWEIGHT, policy) or len(endpoints) < 2:
@@ -310,6 +309,11 @@ def _always(memory: HealingMemory) -> set[str]:
 
 def _reason(odd: Outlier) -> Reason:
     return Reason(ReasonCode.OUTLIER, {"pod": odd.pod, "signal": odd.signal, "value": odd.value, "peers": odd.peers})
+
+
+def _drain_would_be_refused(workload: WorkloadSeen) -> bool:
+    """Whether a disruption budget is so wide that others could evict every endpoint a drain leaves."""
+    return len(workload.endpoints) - 1 <= (workload.disruptions_allowed or 0)
 
 
 def _can_be_met(workload: WorkloadSeen, name: str, now_s: float) -> bool:

@@ -30,9 +30,9 @@ class Outlier:
 
     @property
     def work_ratio(self) -> float:
-        """What it does in the time its peers do 1 (0..1)."""
+        """What it does in the time its peers do 1 (0..1). Nothing, when it fails: failing fast attracts traffic."""
         if self.signal == "errors":
-            return max(0.0, 1.0 - self.value)
+            return 0.0
         return min(1.0, self.peers / self.value) if self.value > 0.0 else 1.0
 
 

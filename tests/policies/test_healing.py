@@ -375,7 +375,8 @@ SLOW = (pod("p0"), pod("p1", latency_mean_s=0.9), pod("p2"))
 def test_a_pod_that_fails_half_of_its_requests_is_drained_at_the_second_look() -> None:
     ward = Ward()
 
-    assert ward.look(cart(*SICK), 0.0) == []
+    (less,) = ward.look(cart(*SICK), 0.0)  # meanwhile it gets less
+    assert less.action == SetWeights(CART, {"p1": 0.25}, 120.0)
     (off,) = ward.look(cart(*SICK), 15.0)
 
     # Three endpoints: nobody waits for a fourth. Probation is 180 s.
@@ -384,14 +385,23 @@ def test_a_pod_that_fails_half_of_its_requests_is_drained_at_the_second_look() -
 
 def test_a_pod_that_fails_again_after_its_drain_is_replaced() -> None:
     ward = Ward()
-    ward.looks(cart(*SICK), (0.0, 15.0))
+    for now_s in (0.0, 15.0):
+        ward.look(cart(*SICK), now_s)
     off = cart(pod("p0"), pod("p1", traffic_on=False, error_ratio=None, rate_rps=None), pod("p2"))
     assert ward.looks(off, range(30, 195, 15)) == []
     assert ward.look(cart(*THREE), 195.0) == []  # back by expiry, and no figures yet
 
-    proposals = ward.looks(cart(*SICK), range(210, 300, 15))
+    assert [type(one.action) for one in ward.look(cart(*SICK), 210.0)] == [SetWeights]
+    assert [type(one.action) for one in ward.look(cart(*SICK), 225.0)] == [DetachPod]
 
-    assert [type(proposal.action) for proposal in proposals] == [DetachPod]
+
+def test_where_a_drain_would_be_refused_the_pod_is_replaced_at_once() -> None:
+    # Two pods, one may be evicted by others: a drain would leave one endpoint, and that one could go.
+    ward = Ward()
+    two = cart(pod("p0"), pod("p1", error_ratio=0.5), disruptions_allowed=1)
+    ward.look(two, 0.0)
+
+    assert [type(one.action) for one in ward.look(two, 15.0)] == [DetachPod]
 
 
 def test_a_slow_pod_first_gets_less_then_nothing() -> None:
