@@ -7,7 +7,7 @@ from simulation.actuation import SimulatedCluster
 from simulation.cluster.pods import Deployment, Pod
 from simulation.feeds.counters import Rates
 from simulation.feeds.probes import Probes
-from simulation.feeds.prometheus import Prometheus
+from simulation.feeds.prometheus import Prometheus, Scrape
 from simulation.floors import Floors
 from simulation.world import World
 
@@ -33,10 +33,7 @@ class SimulatedMetrics:
     def observe(self, now_s: float) -> Observation:
         scrape = self._prometheus.query(now_s)
         api_ok = self._world.api_available()
-        if api_ok or self._last_objects is None:
-            rates = None if scrape is None else scrape.rates
-            self._last_objects = (self._workloads(rates), self._nodes(), self._databases())
-        workloads, nodes, databases = self._last_objects
+        workloads, nodes, databases = self._objects(scrape)
         if scrape is None:
             return Observation(now_s, workloads, nodes, databases, api_ok=api_ok)
         return Observation(
@@ -51,16 +48,23 @@ class SimulatedMetrics:
         )
 
     def observe_fast(self, now_s: float) -> FastSeen:
-        """Watches and probes; the metrics in it are left out, since a second's look needs none."""
+        """Watches and probes of this second; the metrics beside them are as old as the newest scrape."""
+        workloads, nodes, databases = self._objects(self._prometheus.query(now_s))
         return FastSeen(
             now_s=now_s,
             probes=self._probes.probes(),
-            nodes=self._nodes(),
-            workloads={workload.name: workload for workload in self._workloads(None)},
-            databases=self._databases(),
+            nodes=nodes,
+            workloads={workload.name: workload for workload in workloads},
+            databases=databases,
             gateway_failed_ratio=self._probes.gateway_failed_ratio,
             gateway_rate_rps=self._probes.gateway_rate_rps,
         )
+
+    def _objects(self, scrape: Scrape | None) -> _Objects:
+        if self._last_objects is None or self._world.api_available():
+            rates = None if scrape is None else scrape.rates
+            self._last_objects = (self._workloads(rates), self._nodes(), self._databases())
+        return self._last_objects
 
     def _workloads(self, rates: Rates | None) -> tuple[WorkloadSeen, ...]:
         return tuple(self._workload(deployment, rates) for deployment in self._world.services.values())
