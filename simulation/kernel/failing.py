@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from simulation.kernel.calling import end_attempt
 from simulation.kernel.compiled import inner
 from simulation.kernel.cpu import book
 from simulation.kernel.queues import forget_deadline, free_visit, hop, new_visit
@@ -24,7 +25,6 @@ from simulation.kernel.tables import (
     WAITING,
     State,
 )
-from simulation.kernel.visits import end_attempt
 
 
 @inner

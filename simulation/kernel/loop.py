@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from simulation.kernel.calling import admit_to_pool, answered, deliver, make_calls, start_attempt, time_out, worked
 from simulation.kernel.compiled import entry, inner, sources_digest
 from simulation.kernel.counting import count_offered
 from simulation.kernel.cpu import book, change_speed, leave_cpu, throttle
@@ -13,6 +14,7 @@ from simulation.kernel.failing import lose_work
 from simulation.kernel.pointer import state_at
 from simulation.kernel.probes import attend_to_probes
 from simulation.kernel.queues import arrived, await_deadline, free_visit, new_visit, pop
+from simulation.kernel.serving import arrive
 from simulation.kernel.tables import (
     BACKOFF,
     BAD,
@@ -25,16 +27,6 @@ from simulation.kernel.tables import (
     UNREACHED,
     WAITING,
     State,
-)
-from simulation.kernel.visits import (
-    admit_to_pool,
-    answered,
-    arrive,
-    deliver,
-    make_calls,
-    start_attempt,
-    time_out,
-    worked,
 )
 
 # What the entry is asked to do.

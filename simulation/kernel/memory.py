@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from simulation.kernel import draws, tables
+from simulation.kernel.calling import RETRY_BURST
 from simulation.kernel.histogram import BUCKETS
 from simulation.kernel.plan import Distribution, Operation, Plan, RequestClass, ServicePlan
 from simulation.kernel.tables import NOBODY, Records, State
-from simulation.kernel.visits import RETRY_BURST
 
 ZONES = 64
 FIRST_SERVICE_SECONDS = 128  # undrained seconds of service bins that fit at first

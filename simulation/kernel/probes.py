@@ -7,8 +7,8 @@ import math
 from simulation.kernel.compiled import inner
 from simulation.kernel.probing import judge
 from simulation.kernel.queues import new_visit
+from simulation.kernel.serving import admit
 from simulation.kernel.tables import BAD, DARK, NO_STOP, NOBODY, PROBE, PROBER, SERVING, State
-from simulation.kernel.visits import admit
 
 
 @inner

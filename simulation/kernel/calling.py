@@ -1,15 +1,13 @@
-"""The life of a visit: sent by its caller, admitted by a pod, worked on, making its calls, and answered.
-
-Nothing here calls itself, directly or by a detour: whatever would is an event at the present moment instead.
-"""
+"""The caller's side of a visit: its calls, their attempts, and what becomes of them."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from simulation.kernel.compiled import inner
-from simulation.kernel.counting import commit, count_attempt_end, count_client_end, count_offered
-from simulation.kernel.cpu import ask_for_cpu
+from simulation.kernel.counting import count_attempt_end, count_client_end, count_offered
 from simulation.kernel.draws import (
     DIMMED,
     ENDPOINT,
@@ -21,38 +19,29 @@ from simulation.kernel.draws import (
     attempt_key,
     exponential,
     uniform,
-    work_multiple,
 )
-from simulation.kernel.histogram import bucket
-from simulation.kernel.probing import judge
 from simulation.kernel.queues import (
     await_deadline,
     forget_deadline,
     free_visit,
     hop,
     join_pool_queue,
-    join_slot_queue,
     leave_pool_queue,
-    leave_slot_queue,
     new_visit,
     push,
 )
+from simulation.kernel.serving import finish, is_cut
 from simulation.kernel.tables import (
-    ANSWERING,
     BACKOFF,
     BAD,
     CALLING,
     CLIENT,
-    DARK,
     DEAD,
     GOOD,
     NOBODY,
     POOL_QUEUED,
     PROBE,
-    PROBER,
-    QUEUED,
     SERVER,
-    SERVING,
     TRANSIT,
     UNREACHED,
     WAITING,
@@ -61,18 +50,6 @@ from simulation.kernel.tables import (
 
 RETRY_FLOOR_RPS = 3.0  # retries that a service may always make
 RETRY_BURST = 30.0  # ten seconds of them
-
-
-@inner
-def _is_cut(s: State, caller: int, target: int) -> bool:
-    """Whether packets between the two are lost: a cut zone reaches nothing but itself. Clients are in no zone."""
-    if s.clock[0].cuts == 0:
-        return False
-    zone = s.pods[target].zone
-    if s.visits[caller].kind == CLIENT:
-        return s.zone_cut[zone] != 0
-    from_zone = s.pods[s.visits[caller].pod].zone
-    return zone != from_zone and (s.zone_cut[zone] != 0 or s.zone_cut[from_zone] != 0)
 
 
 @inner
@@ -122,7 +99,7 @@ def _send(s: State, v: int, now_s: float) -> None:
     pod.outstanding += 1
     visit.target_generation = pod.generation
     visit.stage = CALLING
-    if _is_cut(s, v, p):
+    if is_cut(s, v, p):
         return  # the caller finds out at its timeout
     w = new_visit(s)
     if w < 0:
@@ -209,7 +186,7 @@ def _spend_retry(s: State, v: int, now_s: float) -> bool:
     service.retry_tokens = min(earned, RETRY_BURST)
     service.retry_tokens_at_s = now_s
     if service.retry_tokens < 1.0:
-        return service.retry_budget == float("inf")
+        return service.retry_budget == math.inf
     service.retry_tokens -= 1.0
     return True
 
@@ -288,48 +265,6 @@ def time_out(s: State, v: int, now_s: float) -> None:
 
 
 @inner
-def arrive(s: State, w: int, now_s: float) -> None:
-    """A visit reaches its pod: takes a slot, waits for one, or is refused."""
-    visit = s.visits[w]
-    p = visit.pod
-    pod = s.pods[p]
-    if pod.generation != visit.pod_generation or pod.state == DARK:
-        if visit.parent >= 0:
-            s.visits[visit.parent].child = NOBODY
-        free_visit(s, w)
-    elif pod.state == SERVING:
-        admit(s, w, now_s)
-    else:
-        reply(s, w, BAD, now_s)
-
-
-@inner
-def admit(s: State, w: int, now_s: float) -> None:
-    visit = s.visits[w]
-    p = visit.pod
-    pod = s.pods[p]
-    service = s.services[pod.service]
-    visit.born_s = now_s
-    if visit.kind == SERVER:
-        operation = s.operations[visit.operation]
-        mean_s = operation.cpu_s * operation.work_factor
-        visit.work_s = mean_s * work_multiple(visit.key, operation.distribution, operation.sigma)
-    if pod.in_progress < service.concurrency:
-        pod.in_progress += 1
-        ask_for_cpu(s, p, w, now_s)
-    elif pod.queued < service.queue:
-        visit.stage = QUEUED
-        join_slot_queue(s, p, w)
-    elif visit.kind == SERVER:
-        pod.requests += 1
-        pod.errors += 1
-        pod.rejected += 1
-        reply(s, w, BAD, now_s)
-    else:
-        reply(s, w, BAD, now_s)
-
-
-@inner
 def worked(s: State, v: int, now_s: float) -> None:
     """The visit's CPU work is done."""
     visit = s.visits[v]
@@ -349,51 +284,6 @@ def worked(s: State, v: int, now_s: float) -> None:
         push(s, now_s + wait_s, v)
     else:
         make_calls(s, v, now_s)
-
-
-@inner
-def finish(s: State, v: int, ok: int, now_s: float) -> None:
-    """The pod is done with the visit: counts it, answers, and gives its slot to the next one."""
-    visit = s.visits[v]
-    p = visit.pod
-    pod = s.pods[p]
-    if visit.kind == SERVER:
-        latency_s = now_s - visit.born_s
-        pod.requests += 1
-        pod.errors += 1 - ok
-        pod.latency_sum_s += latency_s
-        s.pod_latency[p, bucket(latency_s)] += 1
-        if ok and visit.order >= 0 and s.operations[visit.operation].commits:
-            commit(s, visit.order, now_s)
-    reply(s, v, ok, now_s)
-    pod.in_progress -= 1
-    while pod.slot_head >= 0:
-        w = leave_slot_queue(s, p)
-        if s.visits[w].parent != NOBODY:
-            pod.in_progress += 1
-            ask_for_cpu(s, p, w, now_s)
-            return
-        pod.dropped += 1  # nobody waits for it any more
-        free_visit(s, w)
-
-
-@inner
-def reply(s: State, w: int, ok: int, now_s: float) -> None:
-    """Sends the answer on its way, if somebody awaits it and it can get there."""
-    visit = s.visits[w]
-    caller = visit.parent
-    if caller == PROBER:
-        judge(s, visit.call, ok)
-        free_visit(s, w)
-    elif caller == NOBODY:
-        free_visit(s, w)
-    elif _is_cut(s, caller, visit.pod):
-        s.visits[caller].child = NOBODY
-        free_visit(s, w)
-    else:
-        visit.stage = ANSWERING
-        visit.ok = ok
-        hop(s, s.operations[visit.operation].service, w, now_s)
 
 
 @inner
