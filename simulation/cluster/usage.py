@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from forecasting.forecast import Floats
 from simulation.kernel.engine import Engine
@@ -26,7 +25,6 @@ class Usage:
         self._base_mib = np.zeros(slots)
         self._per_request_mib = np.zeros(slots)
         self._leak_mib = np.zeros(slots)
-        self._lost_connections = np.zeros(slots, dtype=np.int64)
         self.other_cores = np.zeros(slots)  # wanted by start-up and burns now
         self.limit_cores = np.zeros(slots)
         self.limit_mib = np.full(slots, np.inf)
@@ -58,7 +56,6 @@ class Usage:
         self._base_mib[slot] = 0.0
         self._per_request_mib[slot] = 0.0
         self._leak_mib[slot] = 0.0
-        self._lost_connections[slot] = 0
 
     def set_other_cores(self, slot: int, cores: float, now_s: float) -> None:
         """What start-up or a burn wants besides the requests, from now on."""
@@ -77,20 +74,15 @@ class Usage:
         self._booked_busy_s[slot] = busy_s
         self._booked_at_s[slot] = now_s
 
-    def set_leaks(self, slot: int, memory_mib: float, connections: int) -> None:
-        """What the container has lost by now."""
-        self._leak_mib[slot] = memory_mib
-        self._lost_connections[slot] = connections
+    def set_leak(self, slot: int, leak_mib: float) -> None:
+        """Memory that the container has lost by now."""
+        self._leak_mib[slot] = leak_mib
 
     def cpu_s(self, now_s: float) -> Floats:
         """CPU seconds used since the pod got its slot, by slot: requests, probes, start-up and burns."""
         busy_s = self._engine.pods.cpu_s - self._booked_busy_s
         wanted_s = busy_s + self.other_cores * (now_s - self._booked_at_s)
         return np.asarray(self._used_s + wanted_s * self._share)
-
-    def pool_in_use(self) -> NDArray[np.int64]:
-        """Connections of each slot's pool that are taken, by requests or for good: what the pool itself reports."""
-        return np.asarray(self._engine.pods.pool_in_use + self._lost_connections, dtype=np.int64)
 
     def memory_mib(self) -> Floats:
         """Memory in use now, by slot; 0 for free slots."""

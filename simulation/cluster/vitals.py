@@ -41,7 +41,7 @@ class Vitals:
             engine.set_error_ratio(slot, after.error_ratio)
         if after.pool_leak != before.pool_leak:
             engine.set_pool_leak(slot, after.pool_leak)
-        self._usage.set_leaks(slot, after.leak_mib, after.pool_leak)
+        self._usage.set_leak(slot, after.leak_mib)
         self._usage.set_other_cores(slot, after.cpu_burn_cores, self._ground.now_s)
         self.set_speed(pod)
 
