@@ -81,10 +81,10 @@ def expect(
         **first[0].facts,
         "probability": worst,
         "threshold": healing.act_probability,
-        "pods_at_risk": float(len(at_risk)),
-        "replacing_all_s": each_s * len(at_risk),
         "lead_s": lead_s,
     }
+    if len(at_risk) > 1:
+        facts |= {"pods_at_risk": float(len(at_risk)), "replacing_all_s": each_s * len(at_risk)}
     if driven := _by_load(at_risk, seen, workload):
         return Expected(first[0].target.member, first[0].target.kind.value, worst, False, (
             Reason(ReasonCode.FAILURE_EXPECTED, {**facts, "cause": driven}),
