@@ -77,7 +77,9 @@ def assemble(scenario: Scenario, settings: ArmSettings, seed: int) -> Run:
         probes = Probes(world)
         metrics = SimulatedMetrics(world, prometheus, probes, floors, cluster)
         demand, signals = _forecasters(world, settings)
-        policies = policies_for(scenario, settings, world.traffic.declared_events())
+        # Who only knows current values knows no announcements either.
+        declared = () if settings.outlook == "persistence" else world.traffic.declared_events()
+        policies = policies_for(scenario, settings, declared)
         process = ControllerProcess(
             lambda: ControlLoop(metrics, demand, signals, cluster, policies, seed),
             keeps_checkpoints=any(f.kind is FaultKind.CONTROLLER_CRASH for f in scenario.faults),
