@@ -8,8 +8,6 @@ full, or would answer later than the probe waits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from policies.model import ProbeSeen
 from simulation.cluster.pods import Pod, Stage
 from simulation.topology import Service
@@ -25,7 +23,7 @@ _SUSPICIOUS_SHARE = 0.25
 
 
 class Probes:
-    """One look per second. `troubled` is cheap and says whether the rest needs to be read at all."""
+    """One look per second. `look` is cheap and says whether the rest needs to be read at all."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -64,28 +62,25 @@ class Probes:
 
     def probes(self) -> tuple[ProbeSeen, ...]:
         """Every pod that is in its Service's endpoints, or was until our label took it out."""
+        nodes = self._world.nodes
+        heard = {node.zone for node in nodes.values() if node.reachable}
+        # None: the vantage point itself is gone, or cut off from the rest and heard no more.
+        answered = {zone: True if zone in heard else None for zone in self._vantage_zones()}
+        silent = {zone: False if zone in heard else None for zone in answered}
         return tuple(
-            ProbeSeen(deployment.name, pod.name, pod.node, pod.zone, self._answers(pod))
+            ProbeSeen(deployment.name, pod.name, pod.node, pod.zone, answered if self._answers(pod) else silent)
             for deployment in self._world.services.values()
             for pod in deployment.pods
             if pod.slot is not None and (pod.ready or not pod.traffic_on) and not pod.deleting
         )
 
-    def _answers(self, pod: Pod) -> Mapping[str, bool | None]:
-        answers = pod.stage is Stage.SERVING and not self._is_late(pod)
-        return {zone: self._vantage(zone, pod, answers) for zone in self._vantage_zones()}
+    def _answers(self, pod: Pod) -> bool:
+        reachable = pod.node is not None and self._world.nodes[pod.node].reachable
+        return reachable and pod.stage is Stage.SERVING and not self._is_late(pod)
 
     def _vantage_zones(self) -> tuple[str, ...]:
         gateways = (pod.zone for pod in self._gateway.pods if pod.ready and pod.zone is not None)
         return tuple(dict.fromkeys((*self._operator_zones, *gateways)))
-
-    def _vantage(self, zone: str, pod: Pod, answers: bool) -> bool | None:
-        """None: the vantage point itself is gone, or cut off from the rest and heard no more."""
-        if not any(node.reachable for node in self._world.nodes.values() if node.zone == zone):
-            return None
-        if pod.node is None or not self._world.nodes[pod.node].reachable:
-            return False
-        return answers
 
     def _some_pod_is_dead(self) -> bool:
         """An endpoint that does not answer at all."""
