@@ -9,6 +9,7 @@ from simulation.arms import ARM_NAMES, ArmUnknown
 from simulation.result import RunResult
 from simulation.run import run
 from simulation.scenario import Fault, FaultKind, Scenario
+from simulation.topology import Hpa
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +109,23 @@ def test_settings_given_to_a_run_override_the_tuned_ones(small_shop: Scenario) -
 def test_an_unknown_arm_is_refused_with_the_names_that_exist(small_shop: Scenario) -> None:
     with pytest.raises(ArmUnknown, match="hpa-tuned-fast-lane"):
         run(small_shop, "hpa-tunned", seed=5)
+
+
+def test_an_hpa_on_request_rates_reads_them_from_prometheus(small_shop: Scenario) -> None:
+    """30 requests/s at 8 per pod are four pods; the load later grows to 75, which is the maximum of ten."""
+    by_rate = Hpa.model_validate(
+        {
+            "min_replicas": 2,
+            "max_replicas": 10,
+            "metrics": [{"type": "Pods", "name": "requests_per_second", "target_type": "AverageValue", "target": 8}],
+        }
+    )
+    services = tuple(
+        s.model_copy(update={"hpa": by_rate}) if s.name == "gateway" else s for s in small_shop.topology.services
+    )
+    topology = small_shop.topology.model_copy(update={"services": services})
+
+    desired = run(small_shop.model_copy(update={"topology": topology}), "hpa-default", seed=5).services.replicas_desired
+
+    assert 4 <= desired[0, 30] <= 5
+    assert desired[0, -1] == 10
