@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -70,6 +71,7 @@ def paired_jobs(
 
 def perform(job: Job) -> Done:
     """The job done here and now. Whatever goes wrong in a run is its result: one broken run must not end a sweep."""
+    gc.collect()  # a finished world is a ring of objects that nothing else frees: 30 MB a run
     try:
         result = run(job.scenario, job.arm, job.seed, job.settings)
         return Done(
