@@ -59,7 +59,7 @@ class ControllerProcess:
             self._checkpoint = self._loop.checkpoint()
             self._checkpoint_at_s = now_s
 
-    def restart(self, now_s: float) -> None:
+    def restart(self) -> None:
         """An orderly restart: checkpoint, new process, restore. It must change no decision."""
         if self._loop is None:
             return

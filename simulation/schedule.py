@@ -14,17 +14,11 @@ class Schedule:
     """Runs activities in order of time; those of one moment in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, float | None, Activity]] = []
+        self._due: list[tuple[float, int, float, Activity]] = []
         self._count = 0
 
     def every(self, period_s: float, first_s: float, activity: Activity) -> None:
-        self._add(first_s, period_s, activity)
-
-    def once(self, at_s: float, activity: Activity) -> None:
-        self._add(at_s, None, activity)
-
-    def _add(self, at_s: float, period_s: float | None, activity: Activity) -> None:
-        heapq.heappush(self._due, (at_s, self._count, period_s, activity))
+        heapq.heappush(self._due, (first_s, self._count, period_s, activity))
         self._count += 1
 
     def run(self, world: World, until_s: float) -> None:
@@ -34,10 +28,7 @@ class Schedule:
             if at_s > world.now_s:
                 world.advance(at_s)
             activity(at_s)
-            if period_s is None:
-                heapq.heappop(self._due)
-            else:
-                # Whole microseconds, so that no rounding accumulates.
-                heapq.heapreplace(self._due, (round(at_s + period_s, 6), order, period_s, activity))
+            # Whole microseconds, so that no rounding accumulates.
+            heapq.heapreplace(self._due, (round(at_s + period_s, 6), order, period_s, activity))
         if until_s > world.now_s:
             world.advance(until_s)

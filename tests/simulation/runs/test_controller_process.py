@@ -87,7 +87,7 @@ def test_an_orderly_restart_loses_nothing() -> None:
     operator.tick(15.0)
     before = operator.loop
 
-    operator.restart(20.0)
+    operator.restart()
 
     assert operator.loop is not before
     assert ids(operator.tick(30.0)) == ["d-3"]
