@@ -22,7 +22,8 @@ from simulation.sweep import Done, Job, sweep
 
 FIRST_SEED = 10_000  # reported runs use smaller ones
 GRID = 12  # costs at which arms are compared
-KNEE = 0.10  # of the baseline's range of bad requests
+NEAR_BEST = 2.0  # times the fewest bad requests that the baseline can have …
+NEGLIGIBLE = 50.0  # … counting at least this many
 
 
 class TuningInvalid(Exception):
@@ -99,20 +100,19 @@ def tune(
 def choose(trials: Sequence[Trial], baseline: str = "hpa-tuned") -> tuple[float, tuple[Choice, ...]]:
     """The budget in pod-hours, and each arm's setting within it.
 
-    The budget is where the tuned HPA's own frontier has its knee: the least cost at which it comes within a tenth of
-    its range to the fewest bad requests it can have. Every arm may spend as much.
+    The budget is what the tuned HPA's cheapest trial costs that has at most twice the fewest bad requests of any of
+    its trials: a good setting of it, not an interpolated one. Every arm may spend as much.
     """
     usable = [t for t in trials if not t.failed_runs]
-    reference = frontier_of(usable, baseline)
-    if not reference.points:
+    reference = [t for t in usable if t.arm == baseline]
+    if not reference:
         raise TuningInvalid(f"no usable trial of {baseline}: it sets the budget for all arms")
-    worst, best = reference.points[0].harm, reference.points[-1].harm
-    budget = reference.pod_hours_at(best + KNEE * (worst - best))
-    assert budget is not None  # its own least harm is always reached
+    enough = NEAR_BEST * max(min(t.bad_requests for t in reference), NEGLIGIBLE)
+    budget = min(t.pod_hours for t in reference if t.bad_requests <= enough)
     choices = []
     for arm in dict.fromkeys(t.arm for t in usable):
         own = [t for t in usable if t.arm == arm]
-        affordable = [t for t in own if t.pod_hours <= budget * (1 + 1e-9)]
+        affordable = [t for t in own if t.pod_hours <= budget]
         best_trial = (
             min(affordable, key=lambda t: t.bad_requests) if affordable else min(own, key=lambda t: t.pod_hours)
         )
