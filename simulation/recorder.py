@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from forecasting.forecast import Floats, Forecast
 from simulation.arms import ArmSettings
 from simulation.balance import BalanceLog
+from simulation.controllers.run_log import RunLog
 from simulation.kernel.counters import ServiceBins
 from simulation.kernel.histogram import edges_s
 from simulation.result import (
@@ -21,7 +22,6 @@ from simulation.result import (
     RunResult,
     ServiceSeconds,
 )
-from simulation.run_log import RunLog
 from simulation.world import World
 
 #: CPU is sampled at this interval; each second of it shows the same mean.

@@ -9,22 +9,29 @@ from forecasting.fallback import FallbackForecaster
 from forecasting.forecast import Forecaster
 from policies.loop import ControlLoop
 from simulation import streams
-from simulation.actuation import SimulatedCluster
 from simulation.arms import ArmSettings
-from simulation.clairvoyant import ClairvoyantDemand, ClairvoyantSignals
-from simulation.controller_process import ControllerProcess
+from simulation.controllers.actuation import SimulatedCluster
+from simulation.controllers.clairvoyant import ClairvoyantDemand, ClairvoyantSignals
+from simulation.controllers.controller_process import ControllerProcess
+from simulation.controllers.floors import Floors
+from simulation.controllers.hpa_arm import SYNC_PERIOD_S, HpaController
+from simulation.controllers.hpa_specs import hpa_spec
+from simulation.controllers.observation import SimulatedMetrics
+from simulation.controllers.peers_arm import (
+    CraneMetric,
+    KpaController,
+    PhpaController,
+    PredictLinearMetric,
+    Workload,
+    schedule_of,
+)
+from simulation.controllers.persistence import PersistenceForecaster
+from simulation.controllers.policy_set import policies_for
+from simulation.controllers.run_log import RunLog
 from simulation.feeds.metrics_server import HOUSEKEEPING_S, RESOLUTION_S, MetricsServer
 from simulation.feeds.probes import Probes
 from simulation.feeds.prometheus import Prometheus
-from simulation.floors import Floors
-from simulation.hpa_arm import SYNC_PERIOD_S, HpaController
-from simulation.hpa_specs import hpa_spec
-from simulation.observation import SimulatedMetrics
-from simulation.peers_arm import CraneMetric, KpaController, PhpaController, PredictLinearMetric, Workload, schedule_of
-from simulation.persistence import PersistenceForecaster
-from simulation.policy_set import policies_for
 from simulation.recorder import Recorder
-from simulation.run_log import RunLog
 from simulation.scenario import FaultKind, Scenario
 from simulation.schedule import Schedule
 from simulation.topology import Topology

@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from simulation.experiment import Outcome
-from simulation.explain_run import Explanation
-from simulation.report_tables import Cell, score_rows
-from simulation.summary import Summary
-from simulation.sweep import Done
-from simulation.verdict import best_arm, verdict
+from simulation.reporting.explain_run import Explanation
+from simulation.reporting.report_tables import Cell, score_rows
+from simulation.scoring.summary import Summary
+from simulation.scoring.verdict import best_arm, verdict
+from simulation.studies.experiment import Outcome
+from simulation.studies.sweep import Done
 
 SHOWN = ("downtime_s", "mttr_s", "failed_requests", "p99_ms", "orders_lost", "pod_hours", "disruptive_acts")
 SHOWN_NARROW = ("downtime_s", "mttr_s", "failed_requests", "pod_hours")

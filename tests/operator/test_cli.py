@@ -10,7 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from foresail.cli import app
-from simulation.scoreboard import FIGURES
+from simulation.scoring.scoreboard import FIGURES
 
 TINY = {
     "name": "tiny",

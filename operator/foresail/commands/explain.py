@@ -18,7 +18,7 @@ def explain(
 ) -> None:
     """Print what was decided at a time: the reasons, the forecast, what was held back and why."""
     from foresail.terminal import explanation
-    from simulation.explain_run import explain_run
+    from simulation.reporting.explain_run import explain_run
 
     with input_checked():
         found = explain_run(folder, at, arm, seed)

@@ -23,7 +23,7 @@ def input_checked() -> Iterator[None]:
     """Turns the errors that name a mistake in the input into a refusal; anything else is a bug and shows itself."""
     from simulation.arms import ArmSettingsInvalid, ArmUnknown
     from simulation.clock import TimeInvalid
-    from simulation.explain_run import ExplanationUnavailable
+    from simulation.reporting.explain_run import ExplanationUnavailable
     from simulation.scenario import ScenarioInvalid
     from simulation.trace import TraceInvalid
 

@@ -11,8 +11,8 @@ import typer
 from foresail.commands.mistakes import SOME_RUNS_FAILED, input_checked, refuse
 
 if TYPE_CHECKING:
-    from simulation.experiment import Plan
     from simulation.scenario import Scenario, Trace
+    from simulation.studies.experiment import Plan
 
 DEMO_SCENARIO = "sale-day"
 DEMO_ARMS = "hpa-default,hpa-tuned,hpa-tuned-fast-lane,foresail,oracle"
@@ -84,7 +84,7 @@ def _plan(
     jobs: int | None,
     timeline: bool,
 ) -> Plan:
-    from simulation.experiment import Plan
+    from simulation.studies.experiment import Plan
 
     if backend not in ("local", "dask"):
         refuse(f"--backend {backend}: use local or dask")
@@ -152,9 +152,9 @@ def _trace(
 
 def _carry_out(plan: Plan, as_json: bool) -> None:
     from foresail.terminal import progress, show
-    from simulation.experiment import carry_out
-    from simulation.summary_json import summary_json
-    from simulation.sweep import BackendUnavailable
+    from simulation.scoring.summary_json import summary_json
+    from simulation.studies.experiment import carry_out
+    from simulation.studies.sweep import BackendUnavailable
 
     try:
         with progress(plan.runs, quiet=as_json) as on_done:

@@ -26,8 +26,8 @@ def pareto(
     with input_checked():
         chosen, names = scenario_named(scenario), arm_names(arms)
     from foresail.terminal import progress
-    from simulation.pareto import pareto as sweep_knobs
-    from simulation.pareto import pareto_jobs, write_pareto
+    from simulation.studies.pareto import pareto as sweep_knobs
+    from simulation.studies.pareto import pareto_jobs, write_pareto
 
     every = tuple(range(seed, seed + seeds))
     with progress(len(pareto_jobs(chosen, names, points, every)), quiet=False) as on_done:
@@ -57,8 +57,8 @@ def tune(
     write: Annotated[bool, typer.Option("--write/--dry-run", help="Write the chosen settings to tuned.yaml.")] = True,
 ) -> None:
     """Search every arm's settings on tuning scenarios and seeds, equally hard, and write tuned.yaml."""
-    from simulation import tuning
-    from simulation.tuning_files import write_results, write_tuned
+    from simulation.studies import tuning
+    from simulation.studies.tuning_files import write_results, write_tuned
 
     with input_checked():
         names = arm_names(arms) if arms is not None else tuning.tunable_arms()

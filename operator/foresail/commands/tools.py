@@ -50,7 +50,7 @@ def bench(
     """Measure this machine: simulation speed, a control tick, a forecast."""
     if what not in BENCHES:
         refuse(f"no benchmark is called {what!r}: use one of {', '.join(BENCHES)}")
-    import simulation.benchmark as benchmark
+    import simulation.studies.benchmark as benchmark
 
     measured: dict[str, Any] = {}
     for name, measure in (

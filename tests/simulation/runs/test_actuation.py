@@ -19,10 +19,10 @@ from policies.decision import (
     ShiftZone,
 )
 from policies.model import Mode
-from simulation.actuation import SimulatedCluster
 from simulation.cluster.pods import Pod
-from simulation.floors import Floors
-from simulation.run_log import RunLog
+from simulation.controllers.actuation import SimulatedCluster
+from simulation.controllers.floors import Floors
+from simulation.controllers.run_log import RunLog
 from simulation.scenario import Fault, FaultKind, Scenario
 from simulation.world import World
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from policies.decision import Decision
 from policies.model import Mode
-from simulation.controller_process import CHECKPOINT_PERIOD_S, ControllerProcess
+from simulation.controllers.controller_process import CHECKPOINT_PERIOD_S, ControllerProcess
 
 
 class CountingLoop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulation.floors import Floors
+from simulation.controllers.floors import Floors
 
 
 def test_a_floor_stands_until_it_expires() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from simulation import topology
 from simulation.arms import arm_settings
+from simulation.controllers.hpa_specs import hpa_spec
 from simulation.hpa.values import (
     AverageValue,
     ExternalMetric,
@@ -14,7 +15,6 @@ from simulation.hpa.values import (
     Utilization,
     Value,
 )
-from simulation.hpa_specs import hpa_spec
 
 
 def test_default_arm_runs_the_scenarios_specification_without_behavior() -> None:

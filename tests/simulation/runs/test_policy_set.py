@@ -5,7 +5,7 @@ from __future__ import annotations
 from forecasting.forecast import DeclaredEvent
 from policies.model import Rung
 from simulation.arms import arm_settings
-from simulation.policy_set import policies_for
+from simulation.controllers.policy_set import policies_for
 from simulation.scenario import Scenario, load_scenario
 
 

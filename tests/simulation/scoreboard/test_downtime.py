@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from simulation.downtime import Spell, health, spells
+from simulation.scoring.downtime import Spell, health, spells
 
 
 def test_five_bad_requests_make_ten_seconds_down(made_run):

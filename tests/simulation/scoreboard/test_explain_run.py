@@ -5,7 +5,7 @@ import json
 import pytest
 
 from simulation.clock import TimeInvalid, clock_of, seconds_at
-from simulation.explain_run import ExplanationUnavailable, explain_run
+from simulation.reporting.explain_run import ExplanationUnavailable, explain_run
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import pytest
 
 from policies.decision import Decision, EvictPod, SetFloor, SetTraffic
 from policies.model import Mode
-from simulation.blame import blamed
-from simulation.downtime import Spell, health
-from simulation.fault_outcome import fault_outcomes, time_to_detect_s, time_to_recover_s
 from simulation.result import Resize
 from simulation.scenario import Scenario
+from simulation.scoring.blame import blamed
+from simulation.scoring.downtime import Spell, health
+from simulation.scoring.fault_outcome import fault_outcomes, time_to_detect_s, time_to_recover_s
 
 
 def outcomes_of(run):

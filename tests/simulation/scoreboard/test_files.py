@@ -10,9 +10,9 @@ import pytest
 
 from policies.decision import Decision, EvictPod, Proposal, Reason, ReasonCode, SetTraffic, Veto
 from policies.model import Mode, Rung
-from simulation.files import TIMELINE_COLUMNS, Folder, raw_arrays, run_files, timeline_rows, write_runs
+from simulation.reporting.files import TIMELINE_COLUMNS, Folder, raw_arrays, run_files, timeline_rows, write_runs
 from simulation.result import Act, Resize
-from simulation.scoreboard import FIGURES, score
+from simulation.scoring.scoreboard import FIGURES, score
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from simulation.arms import Knob
-from simulation.frontier import Point, cost_ratio, frontier
-from simulation.pareto import knob_values
+from simulation.studies.frontier import Point, cost_ratio, frontier
+from simulation.studies.pareto import knob_values
 
 
 def points(*pairs):

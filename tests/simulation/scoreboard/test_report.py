@@ -8,11 +8,11 @@ import pytest
 
 from policies.decision import Decision, EvictPod, Reason, ReasonCode, SetFloor
 from policies.model import Mode
-from simulation.report import embedded_json, kept_together, report_html
+from simulation.reporting.report import embedded_json, kept_together, report_html
+from simulation.reporting.run_view import calibration, run_view
 from simulation.result import Act
-from simulation.run_view import calibration, run_view
-from simulation.scoreboard import score
-from simulation.summary import summarise
+from simulation.scoring.scoreboard import score
+from simulation.scoring.summary import summarise
 
 
 @pytest.fixture

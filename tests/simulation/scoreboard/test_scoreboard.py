@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulation.result import Act, OrderLedger
-from simulation.scoreboard import against, score
+from simulation.scoring.scoreboard import against, score
 
 
 def act(at_s, disruptive=True):

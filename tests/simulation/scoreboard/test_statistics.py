@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simulation.statistics import compare, estimate, resample_weights
+from simulation.scoring.statistics import compare, estimate, resample_weights
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from simulation.scoreboard import FIGURES, score
-from simulation.summary import Failure, baseline_of, summarise
-from simulation.summary_json import summary_json
-from simulation.verdict import best_arm, verdict
+from simulation.scoring.scoreboard import FIGURES, score
+from simulation.scoring.summary import Failure, baseline_of, summarise
+from simulation.scoring.summary_json import summary_json
+from simulation.scoring.verdict import best_arm, verdict
 
 
 @pytest.fixture

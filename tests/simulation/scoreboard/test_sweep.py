@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from simulation.experiment import Plan, carry_out
 from simulation.scenario import Scenario
-from simulation.sweep import BackendUnavailable, Job, paired_jobs, perform, sweep
+from simulation.studies.experiment import Plan, carry_out
+from simulation.studies.sweep import BackendUnavailable, Job, paired_jobs, perform, sweep
 
 ONE_SERVICE = {
     "name": "tiny",

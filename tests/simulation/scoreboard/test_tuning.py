@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from simulation.arms import search_space
-from simulation.tuning import (
+from simulation.studies.tuning import (
     FIRST_SEED,
     Trial,
     TuningInvalid,
@@ -17,7 +17,7 @@ from simulation.tuning import (
     tune,
     tuning_scenarios,
 )
-from simulation.tuning_files import write_results, write_tuned
+from simulation.studies.tuning_files import write_results, write_tuned
 
 
 def trial(arm, number, pod_hours, bad, failed=0, **settings):

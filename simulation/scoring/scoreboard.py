@@ -7,10 +7,16 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from simulation.detection import window_s
-from simulation.downtime import Flags, Health, health
-from simulation.fault_outcome import FaultOutcome, fault_outcomes, time_to_detect_s, time_to_recover_s, unblamed_spells
 from simulation.result import ClientSeconds, RunResult
+from simulation.scoring.detection import window_s
+from simulation.scoring.downtime import Flags, Health, health
+from simulation.scoring.fault_outcome import (
+    FaultOutcome,
+    fault_outcomes,
+    time_to_detect_s,
+    time_to_recover_s,
+    unblamed_spells,
+)
 
 WEEK_S = 7 * 86_400.0
 

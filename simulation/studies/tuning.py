@@ -16,9 +16,9 @@ import numpy as np
 from scipy.stats import qmc
 
 from simulation.arms import ARM_NAMES, Knob, arm_settings, search_space
-from simulation.frontier import Frontier, Point, frontier
 from simulation.scenario import SCENARIOS, Scenario, load_scenario
-from simulation.sweep import Done, Job, sweep
+from simulation.studies.frontier import Frontier, Point, frontier
+from simulation.studies.sweep import Done, Job, sweep
 
 FIRST_SEED = 10_000  # reported runs use smaller ones
 GRID = 12  # costs at which arms are compared

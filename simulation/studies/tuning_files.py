@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from simulation.arms import TUNED, arm_settings, search_space
-from simulation.tuning import Choice, Trial, cost_grid, frontier_of
+from simulation.studies.tuning import Choice, Trial, cost_grid, frontier_of
 
 HEAD = "# Settings of every arm. Written by `foresail tune`; what is not named here keeps its default in arms.py.\n"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from forecasting.forecast import Floats
-from simulation.detection import GRACE_S
-from simulation.downtime import WINDOW_S, Spell
 from simulation.result import FaultTruth, RunResult, ServiceSeconds
+from simulation.scoring.detection import GRACE_S
+from simulation.scoring.downtime import WINDOW_S, Spell
 from simulation.topology import Topology
 
 #: Faults of the control plane only make other trouble worse: an outage is theirs when nothing else runs.

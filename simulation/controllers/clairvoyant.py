@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from forecasting.forecast import Floats, Forecast, ForecastRequest, NoForecastReason
-from simulation.flat_forecast import certain_forecast
-from simulation.persistence import PersistenceForecaster
+from simulation.controllers.flat_forecast import certain_forecast
+from simulation.controllers.persistence import PersistenceForecaster
 from simulation.scenario import Fault, FaultKind
 
 #: Unit of signal growth per second while a fault of size 1 stands at full level.

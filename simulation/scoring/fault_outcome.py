@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulation.blame import blamed
-from simulation.detection import first_decision_s
-from simulation.downtime import WINDOW_S, Health, Spell, spells
 from simulation.result import Counts, FaultTruth, RunResult
+from simulation.scoring.blame import blamed
+from simulation.scoring.detection import first_decision_s
+from simulation.scoring.downtime import WINDOW_S, Health, Spell, spells
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulation.files import Folder, write_json, write_runs
-from simulation.report import write_report
-from simulation.run_view import RunView
+from simulation.reporting.files import Folder, write_json, write_runs
+from simulation.reporting.report import write_report
+from simulation.reporting.run_view import RunView
 from simulation.scenario import Scenario
-from simulation.scoreboard import Score
-from simulation.summary import Failure, Summary, summarise
-from simulation.summary_json import summary_json
-from simulation.sweep import Backend, Done, paired_jobs, sweep
+from simulation.scoring.scoreboard import Score
+from simulation.scoring.summary import Failure, Summary, summarise
+from simulation.scoring.summary_json import summary_json
+from simulation.studies.sweep import Backend, Done, paired_jobs, sweep
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.forecast import Floats
-from simulation.fault_outcome import FaultOutcome
 from simulation.scenario import Scenario
-from simulation.scoreboard import FIGURES, SIGNED, TIMES, Score, against
-from simulation.statistics import LEAST_BASELINE_S, Comparison, Estimate, compare, estimate, resample_weights
+from simulation.scoring.fault_outcome import FaultOutcome
+from simulation.scoring.scoreboard import FIGURES, SIGNED, TIMES, Score, against
+from simulation.scoring.statistics import LEAST_BASELINE_S, Comparison, Estimate, compare, estimate, resample_weights
 
 #: Who is compared against when present, best first: faults that do not hurt it are not counted.
 BASELINES = ("hpa-tuned", "hpa-default", "hpa-tuned-fast-lane")

@@ -24,8 +24,8 @@ from policies.decision import (
     SwitchOver,
 )
 from simulation.cluster.pods import Pod
-from simulation.floors import Floors, StandingValue
-from simulation.run_log import RunLog
+from simulation.controllers.floors import Floors, StandingValue
+from simulation.controllers.run_log import RunLog
 from simulation.world import World
 
 

@@ -14,11 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from simulation.clock import clock_of
-from simulation.report_tables import cards, fault_rows, score_rows
-from simulation.run_view import RunView
+from simulation.reporting.report_tables import cards, fault_rows, score_rows
+from simulation.reporting.run_view import RunView
 from simulation.scenario import Scenario
-from simulation.summary import Summary
-from simulation.verdict import verdict
+from simulation.scoring.summary import Summary
+from simulation.scoring.verdict import verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from policies.model import DatabaseSeen, FastSeen, MemberSeen, NodeSeen, Observation, PodSeen, WorkloadSeen
-from simulation.actuation import SimulatedCluster
 from simulation.cluster.pods import Deployment, Pod
+from simulation.controllers.actuation import SimulatedCluster
+from simulation.controllers.floors import Floors
 from simulation.feeds.counters import Rates
 from simulation.feeds.probes import Probes
 from simulation.feeds.prometheus import Prometheus, Scrape
-from simulation.floors import Floors
 from simulation.world import World
 
 _Objects = tuple[tuple[WorkloadSeen, ...], tuple[NodeSeen, ...], tuple[DatabaseSeen, ...]]

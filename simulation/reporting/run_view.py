@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from forecasting.forecast import Floats
-from simulation.decision_log import decision_log, short
-from simulation.downtime import Flags, health
+from simulation.reporting.decision_log import decision_log, short
 from simulation.result import Counts, ForecastRecord, RunResult
+from simulation.scoring.downtime import Flags, health
 
 POINTS = 720  # across the widest chart
 STEPS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)

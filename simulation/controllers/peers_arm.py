@@ -8,10 +8,10 @@ import numpy as np
 
 from forecasting.forecast import Floats
 from simulation.arms import ArmSettings
+from simulation.controllers.hpa_arm import SYNC_PERIOD_S, HpaController, Minimum
 from simulation.feeds.demand import STEP_S
 from simulation.feeds.prometheus import Prometheus
 from simulation.hpa.values import ExternalMetric, Reading
-from simulation.hpa_arm import SYNC_PERIOD_S, HpaController, Minimum
 from simulation.peers import crane, cron, kpa, phpa, predict_linear
 from simulation.world import World
 

@@ -13,11 +13,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from simulation.arms import Knob, main_knob
-from simulation.frontier import Frontier, Point, cost_ratio, frontier
-from simulation.report import COLORS, TEMPLATES, embedded_json
+from simulation.reporting.report import COLORS, TEMPLATES, embedded_json
 from simulation.scenario import Scenario
-from simulation.summary import Failure, baseline_of
-from simulation.sweep import Done, Job, sweep
+from simulation.scoring.summary import Failure, baseline_of
+from simulation.studies.frontier import Frontier, Point, cost_ratio, frontier
+from simulation.studies.sweep import Done, Job, sweep
 
 
 @dataclass(frozen=True, slots=True)

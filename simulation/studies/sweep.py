@@ -12,12 +12,12 @@ from typing import Any, Literal
 import joblib
 import numpy as np
 
-from simulation.files import RunFiles, run_files
+from simulation.reporting.files import RunFiles, run_files
+from simulation.reporting.run_view import RunView, run_view
 from simulation.run import run
-from simulation.run_view import RunView, run_view
 from simulation.scenario import Scenario
-from simulation.scoreboard import Score, score
-from simulation.summary import Failure
+from simulation.scoring.scoreboard import Score, score
+from simulation.scoring.summary import Failure
 
 ROUND = 4  # jobs per thread that are sent to Dask at once
 

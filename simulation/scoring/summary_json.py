@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulation.statistics import Comparison, Estimate
-from simulation.summary import FaultSummary, Summary
-from simulation.verdict import verdict
+from simulation.scoring.statistics import Comparison, Estimate
+from simulation.scoring.summary import FaultSummary, Summary
+from simulation.scoring.verdict import verdict
 
 
 def summary_json(summary: Summary) -> dict[str, Any]:

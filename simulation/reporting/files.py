@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from simulation.decision_log import decision_log
+from simulation.reporting.decision_log import decision_log
 from simulation.result import RunResult
-from simulation.scoreboard import FIGURES, Score
+from simulation.scoring.scoreboard import FIGURES, Score
 
 TIMELINE_COLUMNS = (
     "t_s",

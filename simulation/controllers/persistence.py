@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.forecast import Forecast, ForecastRequest, NoForecastReason
-from simulation.flat_forecast import certain_forecast
+from simulation.controllers.flat_forecast import certain_forecast
 
 
 class PersistenceForecaster:

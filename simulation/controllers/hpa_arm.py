@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Literal
 
 from simulation.cluster.pods import Deployment, Pod
+from simulation.controllers.floors import Floors
+from simulation.controllers.run_log import RunLog
 from simulation.feeds.metrics_server import MetricsServer
 from simulation.feeds.prometheus import Prometheus
-from simulation.floors import Floors
 from simulation.hpa.controller import sync
 from simulation.hpa.values import (
     ExternalMetric,
@@ -30,7 +31,6 @@ from simulation.hpa.values import (
     Seen,
     SeriesReadings,
 )
-from simulation.run_log import RunLog
 from simulation.world import World
 
 SYNC_PERIOD_S = 15.0

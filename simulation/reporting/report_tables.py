@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from simulation.statistics import Estimate
-from simulation.summary import FaultLine, FaultSummary, Summary
-from simulation.verdict import best_arm
+from simulation.scoring.statistics import Estimate
+from simulation.scoring.summary import FaultLine, FaultSummary, Summary
+from simulation.scoring.verdict import best_arm
 
 UNKNOWN = "–"
 

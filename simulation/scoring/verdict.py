@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simulation.summary import Summary
+from simulation.scoring.summary import Summary
 
 #: Downtimes closer than this are called equal.
 SAME_S = 1.0
