@@ -188,6 +188,10 @@ class Slo(Strict):
     availability: float = Field(0.999, gt=0, lt=1)
 
 
+#: Evidence for forecasting comes from the predictable ones alone.
+Group = Literal["predictable", "unforeseeable", "fault-free"]
+
+
 class Scenario(Strict):
     """One experiment."""
 
@@ -204,6 +208,13 @@ class Scenario(Strict):
     slo: Slo = Slo()
     faults: tuple[Fault, ...] = ()
     restart_controller_at_s: tuple[float, ...] = ()
+
+    @property
+    def group(self) -> Group:
+        """What a controller could do about it: nothing wrong, foreseeable, or not."""
+        if self.fault_free:
+            return "fault-free"
+        return "predictable" if all(fault.is_predictable for fault in self.faults) else "unforeseeable"
 
     @model_validator(mode="before")
     @classmethod

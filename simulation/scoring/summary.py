@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.forecast import Floats
-from simulation.scenario import Scenario
+from simulation.scenario import Group, Scenario
 from simulation.scoring.fault_outcome import FaultOutcome
 from simulation.scoring.scoreboard import FIGURES, SIGNED, TIMES, Score, against
 from simulation.scoring.statistics import LEAST_BASELINE_S, Comparison, Estimate, compare, estimate, resample_weights
@@ -60,6 +60,15 @@ class FaultSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """The arms over the scenarios of one group. A single scenario is its own group and gets none."""
+
+    scenarios: tuple[str, ...]
+    arms: Mapping[str, Mapping[str, Estimate]]
+    paired: Mapping[tuple[str, str], Mapping[str, Comparison]]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """The scoreboard. `arms` keeps the order in which arms were asked for; pairs are (left, right)."""
 
@@ -68,6 +77,7 @@ class Summary:
     baseline: str
     arms: Mapping[str, Mapping[str, Estimate]]
     paired: Mapping[tuple[str, str], Mapping[str, Comparison]]
+    groups: Mapping[Group, GroupSummary]
     faults: tuple[FaultSummary, ...]
     failures: tuple[Failure, ...]
     scores: tuple[Score, ...]  # completed beside the baseline
@@ -98,19 +108,16 @@ def summarise(
     reference = {(s.scenario, s.seed): s for s in scores if s.arm == baseline}
     full = tuple(against(s, reference[s.scenario, s.seed]) if (s.scenario, s.seed) in reference else s for s in scores)
 
-    pairs = [(scenario.name, seed) for scenario in scenarios for seed in seeds]
-    weights = resample_weights([name for name, _ in pairs], np.random.default_rng(len(pairs)))
-    tables = {arm: _table(full, arm, pairs) for arm in arms}
+    whole = _group(scenarios, arms, seeds, full)
     return Summary(
-        scenarios=tuple(s.name for s in scenarios),
+        scenarios=whole.scenarios,
         seeds=tuple(seeds),
         baseline=baseline,
-        arms={arm: {figure: estimate(tables[arm][:, i], weights) for i, figure in enumerate(FIGURES)} for arm in arms},
-        paired={
-            (left, right): _compared(tables[left], tables[right], weights)
-            for left in arms
-            for right in arms
-            if left != right
+        arms=whole.arms,
+        paired=whole.paired,
+        groups={
+            group: _group([s for s in scenarios if s.group == group], arms, seeds, full)
+            for group in dict.fromkeys(s.group for s in scenarios if len(scenarios) > 1)
         },
         faults=_fault_summaries(full, arms, baseline),
         failures=tuple(failures),
@@ -120,12 +127,30 @@ def summarise(
     )
 
 
+def _group(
+    scenarios: Sequence[Scenario], arms: Sequence[str], seeds: Sequence[int], scores: Sequence[Score]
+) -> GroupSummary:
+    pairs = [(scenario.name, seed) for scenario in scenarios for seed in seeds]
+    weights = resample_weights([name for name, _ in pairs], np.random.default_rng(len(pairs)))
+    tables = {arm: _table(scores, arm, pairs) for arm in arms}
+    return GroupSummary(
+        scenarios=tuple(s.name for s in scenarios),
+        arms={arm: {figure: estimate(tables[arm][:, i], weights) for i, figure in enumerate(FIGURES)} for arm in arms},
+        paired={
+            (left, right): _compared(tables[left], tables[right], weights)
+            for left in arms
+            for right in arms
+            if left != right
+        },
+    )
+
+
 def _table(scores: Sequence[Score], arm: str, pairs: Sequence[tuple[str, int]]) -> Floats:
     """All figures of an arm, `(scenario × seed, figures)`, NaN where unknown or not run."""
     table = np.full((len(pairs), len(FIGURES)), np.nan)
     row_of = {pair: row for row, pair in enumerate(pairs)}
     for score in scores:
-        if score.arm == arm:
+        if score.arm == arm and (score.scenario, score.seed) in row_of:
             values = (getattr(score.figures, figure) for figure in FIGURES)
             table[row_of[score.scenario, score.seed]] = [np.nan if v is None else v for v in values]
     return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from simulation.scoring.statistics import Comparison, Estimate
@@ -19,15 +20,31 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "duration_s": summary.duration_s,
         "baseline": summary.baseline,
         "verdict": verdict(summary),
-        "arms": {arm: {f: _estimate_json(e) for f, e in figures.items()} for arm, figures in summary.arms.items()},
-        "paired": {
-            f"{left}_vs_{right}": {f: _comparison_json(c) for f, c in figures.items()}
-            for (left, right), figures in summary.paired.items()
+        "arms": _arms_json(summary.arms),
+        "paired": _pairs_json(summary.paired),
+        "groups": {
+            name: {
+                "scenarios": list(group.scenarios),
+                "arms": _arms_json(group.arms),
+                "paired": _pairs_json(group.paired),
+            }
+            for name, group in summary.groups.items()
         },
         "faults": [_fault_json(f) for f in summary.faults],
         "failed_runs": [
             {"scenario": f.scenario, "arm": f.arm, "seed": f.seed, "error": f.error} for f in summary.failures
         ],
+    }
+
+
+def _arms_json(arms: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Any]:
+    return {arm: {f: _estimate_json(e) for f, e in figures.items()} for arm, figures in arms.items()}
+
+
+def _pairs_json(paired: Mapping[tuple[str, str], Mapping[str, Comparison]]) -> dict[str, Any]:
+    return {
+        f"{left}_vs_{right}": {f: _comparison_json(c) for f, c in figures.items()}
+        for (left, right), figures in paired.items()
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from simulation.reporting.files import Folder, write_json, write_runs
 from simulation.reporting.report import write_report
+from simulation.reporting.results_page import results_page
 from simulation.reporting.run_view import RunView
 from simulation.scenario import Scenario
 from simulation.scoring.scoreboard import Score
@@ -84,7 +85,9 @@ def _write(
         ordered = sorted(views.get(scenario.name, []), key=lambda v: plan.arms.index(v.arm))
         written.append(write_report(folder.path / "report.html", scenario, own, ordered))
     if len(plan.scenarios) > 1:
-        written = [*_summary_files(plan.out, summary), *(f.path for f in folders.values())]
+        page = plan.out / "results.md"
+        page.write_text(results_page(summary), encoding="utf-8")
+        written = [page, *_summary_files(plan.out, summary), *(f.path for f in folders.values())]
     return tuple(written)
 
 
