@@ -10,6 +10,8 @@ from simulation.scoring.statistics import Comparison, Estimate
 from simulation.scoring.summary import Summary
 from simulation.scoring.verdict import verdict
 
+Pairs = Mapping[tuple[str, str], Mapping[str, Comparison]]
+
 #: Shown of every arm: figure, heading, digits.
 _FIGURES = (
     ("downtime_s", "downtime, s", 0),
@@ -30,9 +32,7 @@ def results_page(summary: Summary) -> str:
         "",
         verdict(summary),
         "",
-        f"{len(summary.scenarios)} scenarios × {len(summary.seeds)} paired seeds "
-        f"({summary.seeds[0]} to {summary.seeds[-1]}), simulated. Means over runs with 95 % intervals, bootstrapped over "
-        "scenarios and then seeds; a ratio is a sum over a sum.",
+        _about(summary),
         "",
         *_arms_table(summary.arms),
         "",
@@ -49,6 +49,14 @@ def results_page(summary: Summary) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _about(summary: Summary) -> str:
+    first, last = summary.seeds[0], summary.seeds[-1]
+    return (
+        f"{len(summary.scenarios)} scenarios × {len(summary.seeds)} paired seeds ({first} to {last}), simulated. Means "
+        "over runs with 95 % intervals, bootstrapped over scenarios and then seeds; a ratio is a sum over a sum."
+    )
+
+
 def _arms_table(arms: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
     lines = _head(["arm", *(heading for _, heading, _ in _FIGURES)])
     for arm, figures in arms.items():
@@ -58,7 +66,8 @@ def _arms_table(arms: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
 
 def _ratio_rows(summary: Summary, arms: Sequence[str]) -> list[str]:
     references = [a for a in dict.fromkeys((summary.baseline, "hpa-tuned-fast-lane")) if a in arms]
-    groups = {"all": summary.paired, **{name: group.paired for name, group in summary.groups.items()}}
+    groups: dict[str, Pairs] = {"all": summary.paired}
+    groups.update({name: group.paired for name, group in summary.groups.items()})
     lines = _head(["scenarios", "arm", "against", "downtime", "MTTR", "failed requests", "pod-hours"])
     for group, paired in groups.items():
         for reference in references:
