@@ -189,7 +189,7 @@ class Slo(Strict):
 
 
 #: Evidence for forecasting comes from the predictable ones alone.
-Group = Literal["predictable", "unforeseeable", "fault-free"]
+Group = Literal["predictable", "mixed", "unforeseeable", "fault-free"]
 
 
 class Scenario(Strict):
@@ -199,6 +199,7 @@ class Scenario(Strict):
     description: str = ""
     role: Literal["reported", "tuning"] = "reported"
     fault_free: bool = Field(False, description="no fault and nothing unusual: disruptive acts in it are false")
+    predictable: bool | None = Field(None, description="could a forecast know what comes? default: as its faults say")
     duration_s: float = Field(gt=0, le=14 * 86_400)
     warm_up_s: float = Field(600.0, ge=0)
     starts_at: str = Field("12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="clock time of t = 0")
@@ -211,10 +212,15 @@ class Scenario(Strict):
 
     @property
     def group(self) -> Group:
-        """What a controller could do about it: nothing wrong, foreseeable, or not."""
+        """What a forecast could know of it: all that happens, some of it, or nothing; fault-free stands apart."""
         if self.fault_free:
             return "fault-free"
-        return "predictable" if all(fault.is_predictable for fault in self.faults) else "unforeseeable"
+        known = {fault.is_predictable for fault in self.faults} or {not self.load.staircase}
+        if self.predictable is not None:
+            known = {self.predictable}
+        if len(known) == 2:
+            return "mixed"
+        return "predictable" if True in known else "unforeseeable"
 
     @model_validator(mode="before")
     @classmethod

@@ -52,3 +52,16 @@ def test_the_page_shows_ratios_by_group_and_every_scenario(summary):
 
     assert "| predictable | foresail | hpa-tuned | 0.25 |" in page
     assert "| crash | 40 / " in page
+
+
+@pytest.mark.parametrize(
+    ("faults", "group"),
+    [
+        pytest.param(["memory_leak", "pod_crash"], "mixed", id="some-of-it"),
+        pytest.param([], "predictable", id="a-load-that-moves-without-steps"),
+    ],
+)
+def test_what_a_forecast_could_know_names_the_group(made_scenario, faults, group):
+    hits = [{"kind": kind, "service": "gateway", "start_s": 10, "duration_s": 300} for kind in faults]
+
+    assert made_scenario(900, hits).group == group
