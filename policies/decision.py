@@ -127,6 +127,7 @@ class ReasonCode(StrEnum):
     DEMAND_FITS = "demand_fits"
     DEMAND_EXPECTED = "demand_expected"  # forecast needs more pods than stand ready at lead time
     DEMAND_DECLARED = "demand_declared"  # a declared event drives it
+    DEMAND_SURGE = "demand_surge"  # the gateway counts far more than metrics show yet
     DEMAND_FALLING = "demand_falling"
     DEMAND_ABOVE_MAX = "demand_above_max"  # maxReplicas cannot carry the forecast
     FLOOR_HELD = "floor_held"
@@ -145,6 +146,7 @@ class ReasonCode(StrEnum):
     ZONE_DOWN = "zone_down"
     PRIMARY_AT_RISK = "primary_at_risk"
     CAPACITY_LATE = "capacity_late"  # pods cannot arrive in time: brownout bridges
+    BROWNOUT_FUTILE = "brownout_futile"  # it mends nothing
     EXPIRED = "expired"
     # holds
     NO_METRICS = "no_metrics"

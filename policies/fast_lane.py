@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from policies import evidence, overload
+from policies import evidence, overload, surge
 from policies.decision import Proposal, Reason, ReasonCode, RestoreZone, SetTraffic, ShiftZone
 from policies.evidence import Dead
 from policies.ladder import allows
 from policies.model import FastSeen, Observation, PodSeen, PolicySet, ProbeSeen, Rung
 from policies.overload import Load, OverloadMemory
+from policies.surge import Means, SurgeMemory
 
 DRAIN_TTL_S = 120.0
 RENEW_S = 30.0
@@ -60,6 +61,7 @@ class FastLaneMemory:
     shifts: Mapping[str, FastShift] = field(default_factory=dict)  # by zone
     overload: OverloadMemory = field(default_factory=OverloadMemory)
     load: Load = field(default_factory=Load)  # as of the last full look
+    surge: SurgeMemory = field(default_factory=SurgeMemory)
 
 
 def leaving(memory: FastLaneMemory) -> Mapping[str, int]:
@@ -76,9 +78,9 @@ def informed(memory: FastLaneMemory, seen: Observation, policies: PolicySet) -> 
 
 
 def propose(
-    seen: FastSeen, policies: PolicySet, memory: FastLaneMemory, now_s: float
+    seen: FastSeen, policies: PolicySet, means: Means, memory: FastLaneMemory, now_s: float
 ) -> tuple[tuple[Proposal, ...], Mapping[str, tuple[Reason, ...]], FastLaneMemory]:
-    """Dead pods out of rotation and back, a dead zone shifted and restored, an overloaded gateway dimmed."""
+    """Dead pods out and back, a dead zone shifted and restored, floors raised for a surge, a gateway dimmed."""
     gap_s = None if memory.last_at_s is None else now_s - memory.last_at_s
     testimony = evidence.hear(seen)
     verdicts = testimony.verdicts
@@ -86,15 +88,18 @@ def propose(
     dead = evidence.dead(seen, testimony, failed_in_row)
     shifted, shifts = _shifts(seen, policies, dead, verdicts, memory, now_s)
     drained, drains = _drains(seen, policies, dead, verdicts, shifts, memory, now_s)
-    dimmed, dimming = overload.propose(seen, policies, memory.overload, memory.load, gap_s, now_s)
-    proposals = (*shifted, *drained, *dimmed)
+    surging = surge.noticed(seen, memory.load.entries_rps, memory.surge, now_s)
+    raised, surging = surge.propose(seen, policies, means, surging, now_s)
+    overruns = surge.overruns(seen, policies, means, surging)
+    dimmed, dimming = overload.propose(seen, policies, memory.overload, memory.load, overruns, gap_s, now_s)
+    proposals = (*shifted, *drained, *raised, *dimmed)
     reasons: dict[str, tuple[Reason, ...]] = {}
     for proposal in proposals:
         reasons[proposal.workload] = (*reasons.get(proposal.workload, ()), *proposal.reasons)
     return (
         proposals,
         reasons,
-        FastLaneMemory(failed_in_row, now_s, drains, shifts, dimming, memory.load),
+        FastLaneMemory(failed_in_row, now_s, drains, shifts, dimming, memory.load, surging),
     )
 
 

@@ -281,3 +281,5 @@ class FastSeen:
     databases: tuple[DatabaseSeen, ...] = ()
     gateway_failed_ratio: float | None = None  # of client requests in the last second
     gateway_rate_rps: float | None = None
+    # Offered in each of the last seconds, oldest first, by gateway workload.
+    gateway_recent_rps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

@@ -25,6 +25,13 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         ", ready pods carry {capacity_rps}",
         " and new pods need {lead_s}",
     ),
+    ReasonCode.DEMAND_SURGE: (
+        "demand is surging",
+        ": the gateway counts {rate_rps} where {known_rps} were known",
+        ", {demand_rps} are to come",
+        ", ready pods carry {capacity_rps}",
+        " and new pods need {lead_s}",
+    ),
     ReasonCode.DEMAND_FALLING: (
         "demand is falling",
         ": at most {demand_rps} (p95) by {at_s}",
@@ -107,6 +114,10 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         ", carries {capacity_rps}",
         " and new pods need {lead_s}",
         " ({probability} likely)",
+    ),
+    ReasonCode.BROWNOUT_FUTILE: (
+        "dimming has not helped",
+        ": {failed_ratio} of requests still fail after {seconds}",
     ),
     ReasonCode.EXPIRED: ("the act ran out", ": {pod}"),
     ReasonCode.NO_METRICS: (

@@ -16,6 +16,7 @@ from policies import (
     healing,
     lead_time,
     scaling,
+    surge,
 )
 from policies.deciding import Reasons, decided, hold
 from policies.decision import (
@@ -74,7 +75,8 @@ def decide_fast(
     seen: FastSeen, memory: Memory, policies: PolicySet, now_s: float
 ) -> tuple[tuple[Decision, ...], Memory]:
     """Decisions of the fast reactive lane, for the workloads that it would touch; most seconds there are none."""
-    proposals, reasons, lane = fast_lane.propose(seen, policies, memory.fast_lane, now_s)
+    means = _means(tuple(seen.workloads.values()), memory, policies, now_s)
+    proposals, reasons, lane = fast_lane.propose(seen, policies, means, memory.fast_lane, now_s)
     accepted, vetoes, brakes = guardrails.judge(proposals, seen, policies, memory.guardrails, now_s)
     memory = replace(memory, fast_lane=lane, guardrails=brakes)
     if not proposals:
@@ -125,9 +127,9 @@ def _plan(
     now_s: float,
 ) -> _Plan:
     memory = _learned(seen, memory, policies, now_s)
-    pods = _capacities(memory, policies)
-    rps = {name: known.safe_rps for name, known in pods.items()}
-    lead_s = _lead_times(seen, memory, policies, now_s)
+    means = _means(seen.workloads, memory, policies, now_s)
+    lead_s = means.lead_s
+    rps = {name: known.safe_rps for name, known in means.capacity.items()}
     healed, said_healing, healing_memory = healing.propose(seen, signals, policies, lead_s, memory.healing, now_s)
     failed_over, said_failover, failover_memory = failover.propose(
         seen, signals, demand, rps, policies, memory.failover, now_s
@@ -136,8 +138,10 @@ def _plan(
         seen, demand, rps, lead_s, policies, memory.brownout, now_s
     )
     leaving = _sum(healing.leaving(healing_memory), fast_lane.leaving(memory.fast_lane))
+    by_name = {workload.name: workload for workload in seen.workloads}
+    at_least = surge.pods_at_least(memory.fast_lane.surge, by_name, policies, means, now_s)
     scaled, said_scaling, scaling_memory = scaling.propose(
-        seen, demand, pods, lead_s, leaving, policies, memory.scaling, now_s
+        seen, demand, means.capacity, lead_s, leaving, policies, memory.scaling, now_s, at_least
     )
     return _Plan(
         proposals=(*scaled, *healed, *failed_over, *dimmed),
@@ -180,7 +184,18 @@ def _capacities(memory: Memory, policies: PolicySet) -> dict[str, capacity.Capac
     return {name: known for name, known in found.items() if known is not None}
 
 
-def _lead_times(seen: Observation, memory: Memory, policies: PolicySet, now_s: float) -> dict[str, float]:
+def _means(workloads: Sequence[WorkloadSeen], memory: Memory, policies: PolicySet, now_s: float) -> surge.Means:
+    return surge.Means(
+        capacity=_capacities(memory, policies),
+        lead_s=_lead_times(workloads, memory, policies, now_s),
+        leaving=_sum(healing.leaving(memory.healing), fast_lane.leaving(memory.fast_lane)),
+        states=memory.scaling,
+    )
+
+
+def _lead_times(
+    workloads: Sequence[WorkloadSeen], memory: Memory, policies: PolicySet, now_s: float
+) -> dict[str, float]:
     return {
         workload.name: lead_time.planned_s(
             memory.lead_time[workload.name],
@@ -188,7 +203,7 @@ def _lead_times(seen: Observation, memory: Memory, policies: PolicySet, now_s: f
             workload.pods,
             now_s,
         )
-        for workload in seen.workloads
+        for workload in workloads
         if workload.name in memory.lead_time and workload.name in policies.workloads
     }
 

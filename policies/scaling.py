@@ -14,7 +14,7 @@ from policies.capacity import Capacity
 from policies.decision import Proposal, Reason, ReasonCode, SetFloor, SetScale
 from policies.floor_reasons import facts_of, main_reason
 from policies.floors import Bounds, FloorState
-from policies.model import Observation, PolicySet, Rung, WorkloadSeen
+from policies.model import Observation, PolicySet, Rung, WorkloadPolicy, WorkloadSeen
 from policies.needs import Ask, Needs, pods_needed
 from policies.subject import (
     TICK_S,
@@ -42,10 +42,12 @@ def propose(
     policies: PolicySet,
     states: Mapping[str, ScalingState],
     now_s: float,
+    at_least: Mapping[str, int] | None = None,
 ) -> Proposals:
     """Floors to write now, what there is to say about every scaled workload, and the states after the look.
 
     A workload without measurements, capacity or forecast is held: nothing is renewed, so its floor ends by expiry.
+    `at_least` are pods that workloads need by other evidence than the metrics.
     """
     by_name = {workload.name: workload for workload in seen.workloads}
     rows = _rows(demand)
@@ -61,7 +63,7 @@ def propose(
         before = states.get(name, ScalingState())
         state = looked(before, workload, entry, now_s)
         known, source = capacity.get(name), source_of(workload, policy, entry, state, rows)
-        held = _hold(workload, state.floor, known, now_s)
+        held = hold(workload, state.floor, known, now_s)
         if held is None and known is not None and source is not None:
             lead = lead_s.get(name, policy.scaling.lead_time_prior_s)
             missing = missing_pods(workload, leaving.get(name, 0), lead, now_s)
@@ -74,7 +76,7 @@ def propose(
     needs = pods_needed(demand, _ask(demand, subjects, now_s))
     proposals: list[Proposal] = []
     for index, subject in enumerate(subjects):
-        proposal, said, state = _floor(subject, needs, index, now_s)
+        proposal, said, state = _floor(subject, needs, index, (at_least or {}).get(subject.seen.name, 0), now_s)
         reasons[subject.seen.name], after[subject.seen.name] = said, state
         if proposal is not None:
             proposals.append(proposal)
@@ -101,7 +103,8 @@ def _expiry(before: ScalingState, after: ScalingState) -> tuple[Reason, ...]:
     return (Reason(ReasonCode.FLOOR_EXPIRED, {"floor": float(before.floor.written)}),)
 
 
-def _hold(seen: WorkloadSeen, floor: FloorState, capacity: Capacity | None, now_s: float) -> Reason | None:
+def hold(seen: WorkloadSeen, floor: FloorState, capacity: Capacity | None, now_s: float) -> Reason | None:
+    """Why a workload's floor is left alone, None where it is not."""
     if seen.paused or seen.replicas == 0:
         return Reason(ReasonCode.PAUSED, {"by": "workload"})
     if floor.contested_until_s is not None and now_s < floor.contested_until_s:
@@ -137,20 +140,20 @@ def _ask(demand: Forecast, subjects: list[Subject], now_s: float) -> Ask:
 
 
 def _floor(
-    subject: Subject, needs: Needs, index: int, now_s: float
+    subject: Subject, needs: Needs, index: int, at_least: int, now_s: float
 ) -> tuple[Proposal | None, tuple[Reason, ...], ScalingState]:
     seen, scaling, floor = subject.seen, subject.policy.scaling, subject.state.floor
     limits = floors.bounds(floor, seen, scaling)
     current = floors.standing(seen) if floor.written is None else floor.written
-    need = max(int(needs.pods[index]), busy_need(seen)) + subject.missing
+    need = max(int(needs.pods[index]), busy_need(seen), at_least) + subject.missing
     if need < current:
         spare = math.ceil(float(needs.load_pods[index]) + DEADBAND_PODS) + subject.missing
         need = min(current, max(need, spare))
-    want, limited = _limited(need, current, subject, limits)
+    want, limits_bound = limited(need, current, seen, subject.policy, floor, limits)
     value, floor = floors.paced(floor, current, want, scaling, now_s)
     state = subject.state if floor is subject.state.floor else replace(subject.state, floor=floor)
     facts = facts_of(subject, needs, index, current, value)
-    reasons = (main_reason(subject, current, value, limits, facts, now_s), *limited)
+    reasons = (main_reason(subject, current, value, limits, facts, now_s), *limits_bound)
     if not floors.must_write(floor, value, limits, seen, scaling.floor_ttl_s, now_s):
         return None, reasons, state
     expires_at_s = now_s + scaling.floor_ttl_s
@@ -161,7 +164,9 @@ def _floor(
     return Proposal(seen.name, Rung.PRE_SCALE, action, confidence, reasons, disruptive=False), reasons, state
 
 
-def _limited(need: int, current: int, subject: Subject, limits: Bounds) -> tuple[int, tuple[Reason, ...]]:
+def limited(
+    need: int, current: int, seen: WorkloadSeen, policy: WorkloadPolicy, floor: FloorState, limits: Bounds
+) -> tuple[int, tuple[Reason, ...]]:
     """The need within floor, ceiling, room and cost cap, and a reason for each limit that bound."""
     reasons: list[Reason] = []
     want = max(need, limits.least)
@@ -169,12 +174,12 @@ def _limited(need: int, current: int, subject: Subject, limits: Bounds) -> tuple
         facts: dict[str, float | str] = {"needed_pods": float(need), "max_replicas": float(limits.most)}
         reasons.append(Reason(ReasonCode.DEMAND_ABOVE_MAX, facts))
         want = limits.most
-    room = subject.seen.room_pods
-    if room is not None and want > max(current, subject.seen.replicas + room):
-        want = max(current, subject.seen.replicas + room)
+    room = seen.room_pods
+    if room is not None and want > max(current, seen.replicas + room):
+        want = max(current, seen.replicas + room)
         reasons.append(Reason(ReasonCode.NO_ROOM, {"needed_pods": float(need), "room_pods": float(room)}))
-    cap = subject.policy.guardrails.extra_pod_hours_per_day
-    spent = subject.state.floor.extra_pod_hours
+    cap = policy.guardrails.extra_pod_hours_per_day
+    spent = floor.extra_pod_hours
     if cap is not None and spent >= cap and want > limits.base:
         want = max(limits.base, min(limits.least, want))
         reasons.append(Reason(ReasonCode.COST_CAP, {"spent_pod_hours": spent, "cap_pod_hours": cap}))

@@ -58,6 +58,7 @@ class SimulatedMetrics:
             databases=databases,
             gateway_failed_ratio=self._probes.gateway_failed_ratio,
             gateway_rate_rps=self._probes.gateway_rate_rps,
+            gateway_recent_rps=self._probes.gateway_recent_rps,
         )
 
     def _objects(self, scrape: Scrape | None) -> _Objects:

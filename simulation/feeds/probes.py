@@ -8,6 +8,9 @@ full, or would answer later than the probe waits.
 
 from __future__ import annotations
 
+import math
+from collections import deque
+
 from policies.model import ProbeSeen
 from simulation.cluster.pods import Pod, Stage
 from simulation.topology import Service
@@ -20,6 +23,13 @@ OPERATOR_ZONES = 2
 _TROUBLED_RATIO = 0.02
 #: The exact backlog is summed up only when the mean work of what is there comes to this share of it.
 _SUSPICIOUS_SHARE = 0.25
+#: Seconds of the gateway's counts that are kept.
+_RECENT_S = 10
+#: Counts of so many seconds are held against the usual rate, which follows with this time constant …
+_WINDOW_S = 3
+_USUAL_OVER_S = 30.0
+#: … and call for a look beyond so many deviations of chance.
+_SURGE_DEVIATIONS = 3.0
 
 
 class Probes:
@@ -43,6 +53,9 @@ class Probes:
         )
         self._nodes_ready = tuple(node.ready for node in world.nodes.values())
         self._offered = self._failed = self._ok = 0
+        self._has_read = False
+        self._recent: deque[float] = deque(maxlen=_RECENT_S)
+        self._usual_rps: float | None = None
         self.gateway_rate_rps: float | None = None
         self.gateway_failed_ratio: float | None = None
 
@@ -52,13 +65,19 @@ class Probes:
         A node that is gone for good, and whose pods are out of rotation, is no news.
         """
         failed_ratio = self._read_gateway()
-        if failed_ratio is not None and failed_ratio >= _TROUBLED_RATIO:
+        surging = self._surges()
+        if surging or (failed_ratio is not None and failed_ratio >= _TROUBLED_RATIO):
             return True
         ready = tuple(node.ready for node in self._world.nodes.values())
         if ready != self._nodes_ready:
             self._nodes_ready = ready
             return True
         return self._some_pod_is_dead() or self._some_pod_is_late()
+
+    @property
+    def gateway_recent_rps(self) -> dict[str, tuple[float, ...]]:
+        """What the gateway was offered in each of the last seconds, oldest first."""
+        return {self._gateway.name: tuple(self._recent)}
 
     def probes(self) -> tuple[ProbeSeen, ...]:
         """Every pod that is in its Service's endpoints, or was until our label took it out."""
@@ -81,6 +100,20 @@ class Probes:
     def _vantage_zones(self) -> tuple[str, ...]:
         gateways = (pod.zone for pod in self._gateway.pods if pod.ready and pod.zone is not None)
         return tuple(dict.fromkeys((*self._operator_zones, *gateways)))
+
+    def _surges(self) -> bool:
+        """The last seconds brought more than the half minute before them, and more than chance does."""
+        recent = self._recent
+        if len(recent) <= _WINDOW_S:
+            return False
+        leaving = recent[-_WINDOW_S - 1]
+        if self._usual_rps is None:
+            self._usual_rps = leaving
+        self._usual_rps += (leaving - self._usual_rps) / _USUAL_OVER_S
+        counted = sum(recent[-second] for second in range(1, _WINDOW_S + 1))
+        # The root of a Poisson count has the same deviation, one half, whatever its mean.
+        excess = math.sqrt(counted + 0.375) - math.sqrt(_WINDOW_S * self._usual_rps + 0.375)
+        return excess > 0.5 * _SURGE_DEVIATIONS
 
     def _some_pod_is_dead(self) -> bool:
         """An endpoint that does not answer at all."""
@@ -119,6 +152,9 @@ class Probes:
         arrived, lost, answered = offered - self._offered, failed - self._failed, ok - self._ok
         self._offered, self._failed, self._ok = offered, failed, ok
         self.gateway_rate_rps = float(arrived)
+        if self._has_read:  # the first reading counts from the beginning of time
+            self._recent.append(float(arrived))
+        self._has_read = True
         ended = lost + answered
         self.gateway_failed_ratio = lost / ended if ended > 0 else None
         return self.gateway_failed_ratio

@@ -53,6 +53,18 @@ def test_a_raised_floor_says_from_where_to_where_why_and_until_when() -> None:
     )
 
 
+def test_a_floor_raised_for_a_surge_says_who_counted_what() -> None:
+    facts = {"floor_before": 2.0, "floor": 5.0, "rate_rps": 180.0, "known_rps": 60.0}
+    surge = Reason(ReasonCode.DEMAND_SURGE, {**facts, "demand_rps": 216.0, "capacity_rps": 100.0, "lead_s": 30.0})
+
+    text = explain.render(decision(SetFloor(GATE, 5, 45_300.0), reasons=(surge,), fast=True), clock)
+
+    assert text == (
+        "Raised the floor of shop/gateway from 2 to 5: demand is surging: the gateway counts 180 req/s where 60 req/s "
+        "were known, 216 req/s are to come, ready pods carry 100 req/s and new pods need 30 s."
+    )
+
+
 def test_a_lowered_floor_says_so() -> None:
     falling = Reason(ReasonCode.DEMAND_FALLING, {"floor_before": 7.0, "floor": 6.0})
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from policies import fast_lane, guardrails
-from policies.decision import Proposal, ReasonCode, RestoreZone, SetBrownout, SetTraffic, ShiftZone
+from policies.capacity import Capacity, CapacitySource
+from policies.decision import Proposal, Reason, ReasonCode, RestoreZone, SetBrownout, SetScale, SetTraffic, ShiftZone
 from policies.fast_lane import FastLaneMemory
 from policies.model import (
     BrownoutPolicy,
@@ -26,6 +27,7 @@ from policies.model import (
     WorkloadPolicy,
     WorkloadSeen,
 )
+from policies.surge import Means
 
 CART, GATE = "shop/cart", "shop/gate"
 UP = {"a": True, "b": True}
@@ -60,6 +62,7 @@ class Cluster:
         self.looks = True  # full looks come as well, with figures 5 s old
         self.brakes = guardrails.GuardrailMemory()
         self.databases: tuple[DatabaseSeen, ...] = ()
+        self.means = Means()
 
     def second(self, now_s: float, answers: Answers = lambda _: UP, **known: object) -> list[Proposal]:
         workloads = {
@@ -76,7 +79,7 @@ class Cluster:
         if self.looks:
             look = Observation(now_s, tuple(workloads.values()), metrics_age_s=5.0)
             self.memory = fast_lane.informed(self.memory, look, self.policies)
-        proposals, _, self.memory = fast_lane.propose(seen, self.policies, self.memory, now_s)
+        proposals, _, self.memory = fast_lane.propose(seen, self.policies, self.means, self.memory, now_s)
         accepted, _, self.brakes = guardrails.judge(proposals, seen, self.policies, self.brakes, now_s)
         for proposal in accepted:
             if isinstance(proposal.action, SetTraffic):
@@ -341,6 +344,40 @@ def test_an_overloaded_gateway_is_dimmed_harder_and_lifted_in_steps() -> None:
     # Ten calm seconds for each step, counted from the last change.
     ceilings = [one.action.ceiling for one in lifted if isinstance(one.action, SetBrownout)]
     assert ceilings == pytest.approx([0.45, 0.70, 0.95, 1.0])
+
+
+def ceilings(proposals: Sequence[Proposal]) -> list[float]:
+    return [one.action.ceiling for one in proposals if isinstance(one.action, SetBrownout)]
+
+
+def test_a_brownout_that_does_not_help_is_lifted_and_not_repeated_for_five_minutes() -> None:
+    cluster = busy(Cluster(brownout=True))
+
+    first = cluster.seconds(range(60), **FAILING)
+    later = cluster.seconds(range(60, 330), **FAILING)
+
+    # Dimmed in the second second; twenty seconds later a fifth of the requests fails as before.
+    assert ceilings(first) == [0.5, 0.2, 1.0]
+    assert first[-1].reasons == (Reason(ReasonCode.BROWNOUT_FUTILE, {"failed_ratio": 0.2, "seconds": 20.0}),)
+    assert ceilings(later) == [0.5, 0.2]  # from second 321 on
+
+
+def test_a_gateway_asked_for_more_than_ready_pods_carry_is_dimmed_before_anything_fails() -> None:
+    # 3 pods × 40 requests/s; 100 were known, 150 in each of the last 10 s are at least 136 and surely more than 120.
+    cluster = Cluster(brownout=True)
+    cluster.means = Means(capacity={GATE: Capacity(40.0, 0.0, CapacitySource.CPU)})
+    surging = {**CALM, "gateway_rate_rps": 150.0, "gateway_recent_rps": {GATE: (150.0,) * 10}}
+
+    cluster.second(0.0, **CALM, gateway_recent_rps={GATE: (100.0,) * 10})
+    raised, dimmed = cluster.second(1.0, **surging)
+    cluster.pods[GATE] = {f"gate-{zone}{n}": pod(f"gate-{zone}{n}", zone) for zone in ZONES for n in (1, 2)}
+    lifted = cluster.seconds(range(2, 62), **surging)
+
+    assert isinstance(raised.action, SetScale)
+    # Of the work 1 − 120 / 136 = 12 % is too much; optional content is 30 % of it.
+    assert dimmed.action == SetBrownout(GATE, 0.6, expires_at_s=61.0)
+    assert dimmed.reasons[0].code == ReasonCode.CAPACITY_LATE
+    assert ceilings(lifted) == pytest.approx([0.85, 1.0])
 
 
 def test_failures_without_load_are_not_dimmed() -> None:

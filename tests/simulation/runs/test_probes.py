@@ -105,3 +105,18 @@ def test_a_drained_pod_is_still_probed_so_that_it_can_come_back(calm: Scenario) 
     world.advance(5.0)
 
     assert pod.name in [probe.pod for probe in Probes(world).probes()]
+
+
+def test_a_step_in_demand_calls_for_a_look_within_three_seconds(calm: Scenario) -> None:
+    load = calm.load.model_copy(update={"rps": 40.0, "roughness": 0.0})
+    sale = Fault(kind=FaultKind.FLASH_SALE, start_s=60, duration_s=60, ramp_s=1, magnitude=2.5)
+    world = World(calm.model_copy(update={"load": load, "faults": (sale,)}), seed=2)
+    world.advance(0.0)
+    probes = Probes(world)
+    probes.look()
+
+    assert not any(look_until(world, probes, 60))
+    assert any(look_until(world, probes, 63))
+    (counts,) = probes.gateway_recent_rps.values()
+    assert len(counts) == 10
+    assert counts[-1] == probes.gateway_rate_rps
