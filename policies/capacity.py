@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import median
 
+from policies import tail
 from policies.model import PodSeen, WorkloadPolicy, WorkloadSeen
+from policies.tail import TailState
 
 WARM_UP_S = 60.0  # start-up CPU of a pod still shows in its first scrapes after Ready
 HALF_LIFE_S = 1200.0
@@ -39,11 +41,16 @@ class CapacitySource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Per pod. `relative_error` is one standard deviation as a share of `rps`."""
+    """Per pod. `relative_error` is one standard deviation as a share of `rps`.
+
+    `slo_utilization`: the share of `rps` beyond which waiting breaks the SLO latency; None where unknown, and where
+    more pods are no cure.
+    """
 
     rps: float
     relative_error: float
     source: CapacitySource
+    slo_utilization: float | None = None
 
     @property
     def safe_rps(self) -> float:
@@ -76,6 +83,7 @@ class CapacityState:
     drifts: int = 0
     saturated_looks: int = 0
     knee_rps: float | None = None
+    tail: TailState = field(default_factory=TailState)
 
 
 def learn(state: CapacityState, seen: WorkloadSeen, policy: WorkloadPolicy, now_s: float) -> CapacityState:
@@ -102,7 +110,8 @@ def learn(state: CapacityState, seen: WorkloadSeen, policy: WorkloadPolicy, now_
         measured = _from_cpu(moments, limit_cores)
         ceiling_rps = measured.rps if measured is not None else policy.scaling.capacity_prior_rps
         knee_rps = _knee(knee_rps, looks, pods, ceiling_rps, elapsed_s)
-    return CapacityState(state.generation, limit_cores, moments, now_s, up, down, drifts, looks, knee_rps)
+    waiting = state.tail if looks else _tail(state.tail, seen, pods, moments, limit_cores, now_s)
+    return CapacityState(state.generation, limit_cores, moments, now_s, up, down, drifts, looks, knee_rps, waiting)
 
 
 def estimate(state: CapacityState, policy: WorkloadPolicy) -> Capacity | None:
@@ -112,11 +121,32 @@ def estimate(state: CapacityState, policy: WorkloadPolicy) -> Capacity | None:
     if measured is not None and prior_rps is not None and state.moments.weight < TRUSTED_WEIGHT:
         trust = state.moments.weight / TRUSTED_WEIGHT
         measured = replace(measured, rps=trust * measured.rps + (1.0 - trust) * prior_rps)
+    if measured is not None:
+        slo = tail.ceiling(state.tail, measured.rps, policy.slo_latency_s)
+        measured = replace(measured, slo_utilization=slo)
     if measured is None and prior_rps is not None:
         measured = Capacity(prior_rps, 0.0, CapacitySource.PRIOR)
     if state.knee_rps is not None and (measured is None or state.knee_rps < measured.rps):
-        return Capacity(state.knee_rps, 0.05, CapacitySource.KNEE)
+        slo = None if measured is None else measured.slo_utilization
+        if measured is not None and slo is not None:
+            slo = min(1.0, slo * measured.rps / state.knee_rps)
+        return Capacity(state.knee_rps, 0.05, CapacitySource.KNEE, slo)
     return measured
+
+
+def _tail(
+    state: TailState,
+    seen: WorkloadSeen,
+    warm: Sequence[PodSeen],
+    moments: Moments,
+    limit_cores: float | None,
+    now_s: float,
+) -> TailState:
+    """What latency teaches, once CPU has taught what one request's work is."""
+    measured = _from_cpu(moments, limit_cores)
+    if measured is None:
+        return state
+    return tail.learn(state, warm, seen.latency_p99_s, measured.rps, limit_cores, now_s)
 
 
 def _is_warm(pod: PodSeen, now_s: float) -> bool:

@@ -27,6 +27,9 @@ def facts_of(subject: Subject, needs: Needs, index: int, current: int, value: in
         "pod_capacity_rps": capacity_rps,
         "lead_s": subject.lead_s,
     }
+    slo = subject.capacity.slo_utilization
+    if slo is not None and subject.saturation_utilization == slo:
+        facts["slo_busy_ratio"] = slo
     if subject.factor != 1.0:
         facts["through"] = subject.policy.entry or ""
     if subject.missing:

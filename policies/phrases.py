@@ -16,6 +16,7 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         "demand will need more pods",
         ": {demand_rps} (p95) by {at_s}",
         ", ready pods carry {capacity_rps}",
+        ", pods miss the SLO latency beyond {slo_busy_ratio} of what they carry",
         " and new pods need {lead_s}",
     ),
     ReasonCode.DEMAND_DECLARED: (
@@ -23,6 +24,7 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         " (demand × {multiplier})",
         ": {demand_rps} (p95) by {at_s}",
         ", ready pods carry {capacity_rps}",
+        ", pods miss the SLO latency beyond {slo_busy_ratio} of what they carry",
         " and new pods need {lead_s}",
     ),
     ReasonCode.DEMAND_SURGE: (
@@ -47,6 +49,7 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         " at {floor}",
         ": {demand_rps} (p95) by {at_s}",
         ", ready pods carry {capacity_rps}",
+        ", pods miss the SLO latency beyond {slo_busy_ratio} of what they carry",
     ),
     ReasonCode.FLOOR_EXPIRED: ("the floor has run out and comes down by itself", " from {floor}"),
     ReasonCode.FAILURE_EXPECTED: (

@@ -132,8 +132,8 @@ def _ask(demand: Forecast, subjects: list[Subject], now_s: float) -> Ask:
         recent_rps=np.array([mean_rps for mean_rps, _ in rises]),
         rise_rps=np.array([rise_rps for _, rise_rps in rises]),
         capacity_rps=np.array([subject.capacity.safe_rps for subject in subjects]),
-        target_utilization=np.array([policy.target_utilization for policy in scaling]),
-        saturation_utilization=np.array([policy.saturation_utilization for policy in scaling]),
+        target_utilization=np.array([subject.target_utilization for subject in subjects]),
+        saturation_utilization=np.array([subject.saturation_utilization for subject in subjects]),
         violation_cost=np.array([policy.violation_cost for policy in scaling]),
         cvar_level=np.array([policy.cvar_level for policy in scaling]),
     )

@@ -17,6 +17,7 @@ LEAST_VISITS_RPS = 1.0  # of the entry: fewer requests say little about the rati
 RECENT_LOOKS = 4
 BUSY_UTILIZATION = 0.85  # saturated pods this busy lack CPU; idle ones wait for something that pods do not bring
 BUSY_STEP_RATIO = 0.10
+SLO_FILL = 0.90  # of the utilisation that the SLO bears on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,20 @@ class Subject:
     row: int
     factor: float
     missing: int  # pods that replicas count and that serve nothing
+
+    @property
+    def saturation_utilization(self) -> float:
+        """Where requests go unserved: rejected, or answered too late for the SLO."""
+        slo = self.capacity.slo_utilization
+        own = self.policy.scaling.saturation_utilization
+        return own if slo is None else min(own, slo)
+
+    @property
+    def target_utilization(self) -> float:
+        """What expected demand fills at most: demand swings within a tick, and the SLO must survive that."""
+        slo = self.capacity.slo_utilization
+        own = self.policy.scaling.target_utilization
+        return own if slo is None else min(own, SLO_FILL * slo)
 
 
 def looked(state: ScalingState, seen: WorkloadSeen, entry: WorkloadSeen | None, now_s: float) -> ScalingState:
