@@ -175,8 +175,8 @@ def limited(
         reasons.append(Reason(ReasonCode.DEMAND_ABOVE_MAX, facts))
         want = limits.most
     room = seen.room_pods
-    if room is not None and want > max(current, seen.replicas + room):
-        want = max(current, seen.replicas + room)
+    if room is not None and want > max(current, limits.least, seen.replicas + room):
+        want = max(current, limits.least, seen.replicas + room)
         reasons.append(Reason(ReasonCode.NO_ROOM, {"needed_pods": float(need), "room_pods": float(room)}))
     cap = policy.guardrails.extra_pod_hours_per_day
     spent = floor.extra_pod_hours

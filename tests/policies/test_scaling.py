@@ -409,3 +409,9 @@ def test_small_numbers_always_carry_what_is_expected(demand: float, pods_now: in
     desk.tick(demand)
 
     assert demand <= 7.0 * (desk.seen.hpa_min or 0) + 1e-6
+
+
+def test_missing_room_is_no_reason_to_stay_below_the_least_that_people_declared() -> None:
+    desk = Desk(policy=scaling_policy(min_replicas=3), seen=WorkloadSeen(WEB, 1, pods(1), hpa_min=1, room_pods=1))
+
+    assert desk.tick(0.0) == SetFloor(WEB, 3, expires_at_s=TICK_S + 300.0)
