@@ -12,8 +12,9 @@ from simulation.topology import Service
 class Usage:
     """Accounts by engine slot.
 
-    The engine counts the time that workers are busy. Where a node gives a pod only a share of the CPU it wants, the
-    rest of that time is spent waiting and is no CPU use. Start-up and burnt CPU run at constant rates between changes.
+    The engine counts the time that workers are busy. Where they get only a share of the CPU they want, because the node
+    is short of it or a burn takes it, the rest of that time is spent waiting and is no CPU use. Start-up and burnt CPU
+    run at constant rates between changes, and get what the node gives the pod.
     """
 
     def __init__(self, engine: Engine, slots: int, start_s: float) -> None:
@@ -21,7 +22,8 @@ class Usage:
         self._used_s = np.zeros(slots)  # booked so far
         self._booked_busy_s = np.zeros(slots)
         self._booked_at_s = np.full(slots, start_s)
-        self._share = np.ones(slots)
+        self._share = np.ones(slots)  # of what workers want
+        self._other_share = np.ones(slots)
         self._base_mib = np.zeros(slots)
         self._per_request_mib = np.zeros(slots)
         self._leak_mib = np.zeros(slots)
@@ -34,7 +36,7 @@ class Usage:
         self._used_s[slot] = 0.0
         self._booked_busy_s[slot] = self._engine.pods.cpu_s[slot]
         self._booked_at_s[slot] = now_s
-        self._share[slot] = 1.0
+        self._share[slot] = self._other_share[slot] = 1.0
         self.other_cores[slot] = 0.0
         self.limit_cores[slot] = spec.cpu_limit
         self.limit_mib[slot] = spec.memory_limit_mib
@@ -62,15 +64,17 @@ class Usage:
         self._book(slot, now_s)
         self.other_cores[slot] = cores
 
-    def set_share(self, slot: int, share: float, now_s: float) -> None:
-        """The pod gets this share of the CPU it wants, from now on."""
+    def set_share(self, slot: int, share: float, other_share: float, now_s: float) -> None:
+        """Workers get this share of the CPU they want from now on, and what else runs in the pod the other one."""
         self._book(slot, now_s)
         self._share[slot] = share
+        self._other_share[slot] = other_share
 
     def _book(self, slot: int, now_s: float) -> None:
         busy_s = float(self._engine.pods.cpu_s[slot])
-        wanted_s = busy_s - self._booked_busy_s[slot] + self.other_cores[slot] * (now_s - self._booked_at_s[slot])
-        self._used_s[slot] += wanted_s * self._share[slot]
+        other_s = self.other_cores[slot] * (now_s - self._booked_at_s[slot])
+        self._used_s[slot] += (busy_s - self._booked_busy_s[slot]) * self._share[slot]
+        self._used_s[slot] += other_s * self._other_share[slot]
         self._booked_busy_s[slot] = busy_s
         self._booked_at_s[slot] = now_s
 
@@ -81,8 +85,8 @@ class Usage:
     def cpu_s(self, now_s: float) -> Floats:
         """CPU seconds used since the pod got its slot, by slot: requests, probes, start-up and burns."""
         busy_s = self._engine.pods.cpu_s - self._booked_busy_s
-        wanted_s = busy_s + self.other_cores * (now_s - self._booked_at_s)
-        return np.asarray(self._used_s + wanted_s * self._share)
+        other_s = self.other_cores * (now_s - self._booked_at_s)
+        return np.asarray(self._used_s + busy_s * self._share + other_s * self._other_share)
 
     def memory_mib(self) -> Floats:
         """Memory in use now, by slot; 0 for free slots."""

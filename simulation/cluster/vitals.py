@@ -51,7 +51,7 @@ class Vitals:
         limit = pod.spec.cpu_limit
         workers_cores = min(limit, float(pod.spec.threads))
         share = pod.share * min(1.0, max(LEAST_SPEED * limit, limit - pod.suffers.cpu_burn_cores) / workers_cores)
-        self._usage.set_share(pod.slot, share, self._ground.now_s)
+        self._usage.set_share(pod.slot, share, pod.share, self._ground.now_s)
         speed = pod.warmth * share * _speed_under_memory_pressure(pod)
         self._ground.engine.set_speed(pod.slot, max(LEAST_SPEED, speed))
 

@@ -268,3 +268,20 @@ def test_a_fault_that_could_do_nothing_is_refused(fault: dict[str, object], mess
         parse_scenario(yaml.safe_dump(raw), "t.yaml")
 
     assert message in str(refused.value) and "faults.0" in str(refused.value)
+
+
+def test_burnt_cpu_shows_in_what_a_pod_uses(world_of) -> None:
+    # 60 requests/s of 10 ms on four pods: 0.15 cores each, and 0.6 of its one core burn in one of them.
+    world = world_of(
+        SMALL_SHOP,
+        faults=[{"kind": "cpu_burn", "service": "web", "pods": 1, "magnitude": 0.6, "start_s": 60, "duration_s": 200}],
+    )
+    world.advance(100)
+    before_s = world.usage.cpu_s(world.now_s)
+    world.advance(160)
+    used_cores = (world.usage.cpu_s(world.now_s) - before_s) / 60.0
+
+    cores = sorted(used_cores[pod.slot] for pod in world.services["web"].pods)
+
+    assert cores[:3] == pytest.approx([0.15] * 3, abs=0.03)
+    assert cores[3] == pytest.approx(0.75, abs=0.03)
