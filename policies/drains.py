@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from policies import growth
 from policies.decision import Proposal, Reason, ReasonCode, SetTraffic
 from policies.model import PodSeen, Rung, WorkloadPolicy, WorkloadSeen
+from policies.outliers import SIGNALS as OUTLIER_SIGNALS
 from policies.risk import Curve
 
 ASK_S = 45.0  # a label not seen after three ticks was refused
 PREPARE_SLACK_S = 30.0  # beyond the lead time: one tick for the floor and one for the HPA
 IMMINENT_S = 60.0
 RENEW_S = 45.0  # before the expiry: three ticks
-PROBATION_S = 180.0  # an outlier without traffic shows nothing: it has to come back to be looked at again
+PROBATION_S = 180.0  # of an outlier
 OVERDUE_S = 5.0
 SIGNAL_STEP_S = 60.0
-OUTLIER_SIGNALS = frozenset({"errors", "latency"})
 
 Tended = tuple[Proposal | None, tuple[Reason, ...], "Drain | None"]
 
@@ -75,7 +75,8 @@ def tend(
     pod = next((candidate for candidate in workload.pods if candidate.name == drain.pod), None)
     if pod is None or pod.deleting or pod.detached:
         return None, (), None
-    own = [curve for curve in curves if curve.target.member == drain.pod]
+    # What a leak will do says nothing about a pod that left because it was slow.
+    own = [curve for curve in curves if curve.target.member == drain.pod and drain.signal == curve.target.kind.value]
     if drain.preparing:
         return _prepare(drain, workload, lead_s, own, now_s)
     if not pod.traffic_on:

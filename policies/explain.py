@@ -92,7 +92,7 @@ def _clause(action: Action, clock: Clock, facts: Facts, done: bool) -> str:
             return f"{_verb('took', 'take', done)} {action.pod} of {action.workload} out of rotation{until}"
         case DetachPod():
             verb = _verb("began", "begin", done)
-            return f"{verb} to replace {action.pod} of {action.workload} (it serves on meanwhile)"
+            return f"{verb} to replace {action.pod} of {action.workload}"
         case ReattachPod():
             return f"{_verb('gave', 'give', done)} {action.pod} back to {action.workload}"
         case EvictPod():

@@ -9,6 +9,8 @@ Emergencies are acts of the fast lane on positive evidence: pods that answer nob
 that fails now. Taking out what serves nothing disrupts nothing, so they need no token and no cooldown, and no storm
 stops them (but they count towards it). A single dead pod still counts against the drain cap, since an overloaded pod
 can look dead; a whole dead node or zone does not. The last endpoint always stays.
+
+A brownout takes no pod away: it holds no token and starts no cooldown, so that a pod of a dimmed gateway can be healed.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ class _Bench:
         self.asked_off = set(memory.asked_off_s)
         self.rotation = Rotation.of(context, self.asked_off)
         self.healthy_ratio = healthy_node_ratio(context.nodes)
-        self.touched: set[str] = set()  # workloads that got more than a floor in this judgement
+        self.touched: set[str] = set()  # workloads whose pods or weights change by this judgement
         self.floored: set[str] = set()
         self.emergency_counted = False
 
@@ -136,7 +138,7 @@ class _Bench:
             return Reason(ReasonCode.TOKEN_TAKEN, {"kind": "floor"}) if name in self.floored else None
         if not is_disruptive(action):
             # Weights: one thing at a time on a workload, and the other one mattered more.
-            return ladder.objection(proposal, policy) or (self._taken(name) if self._busy(name) else None)
+            return ladder.objection(proposal, policy) or self._taken(name)
         if workload is None and isinstance(action, SwitchOver):
             workload = WorkloadSeen(name, replicas=0, pods=())  # a database may be seen as members only
         if workload is None or (isinstance(self.context, Observation) and not self.context.api_ok):
@@ -195,24 +197,24 @@ class _Bench:
         exempt = dims(proposal.action) or is_structural(proposal)
         return Reason(ReasonCode.ROLLOUT) if workload.rollout_in_progress and not exempt else None
 
-    def _busy(self, name: str) -> bool:
-        return name in self.touched or name in self.memory.in_flight or name in self.memory.dimmed
-
-    def _taken(self, name: str) -> Reason:
+    def _taken(self, name: str) -> Reason | None:
+        """Who else changes which pods serve a workload."""
         act = self.memory.in_flight.get(name)
         if act is not None:
             return Reason(ReasonCode.TOKEN_TAKEN, {"kind": act.kind, "target": act.target})
-        return Reason(ReasonCode.TOKEN_TAKEN, {"kind": "brownout"} if name in self.memory.dimmed else {})
+        return Reason(ReasonCode.TOKEN_TAKEN) if name in self.touched else None
 
     def _token(self, proposal: Proposal, policy: WorkloadPolicy, name: str) -> Reason | None:
         """One act at a time, a pause between two, and not too many anywhere."""
         brakes = policy.guardrails
-        if self._busy(name):
-            return self._taken(name)
-        last_s = self.memory.last_act_s.get(name)
-        # A ceiling may come down again at once: it takes no pod away, and bursts do not wait.
-        if last_s is not None and self.now_s - last_s < brakes.cooldown_s and not dims(proposal.action):
-            return Reason(ReasonCode.COOLDOWN, {"left_s": brakes.cooldown_s - (self.now_s - last_s)})
+        # A ceiling takes no pod away, so that it adds nothing to what the token and the pause guard against.
+        if not dims(proposal.action):
+            taken = self._taken(name)
+            if taken is not None:
+                return taken
+            last_s = self.memory.last_act_s.get(name)
+            if last_s is not None and self.now_s - last_s < brakes.cooldown_s:
+                return Reason(ReasonCode.COOLDOWN, {"left_s": brakes.cooldown_s - (self.now_s - last_s)})
         acts = sum(1 for at_s in self.memory.acts_at_s if self.now_s - at_s < brakes.storm_window_s)
         most = max(brakes.storm_acts, math.ceil(brakes.storm_ratio * len(self.policies.workloads)))
         if acts >= most:
@@ -224,14 +226,16 @@ class _Bench:
         dimmed = self.memory.dimmed.get(proposal.workload)
         if not isinstance(proposal.action, SetBrownout) or dimmed is None or dimmed.fast == proposal.fast:
             return None
-        return self._taken(proposal.workload)
+        return Reason(ReasonCode.TOKEN_TAKEN, {"kind": "brownout"})
 
     def _raise_of_other_lane(self, proposal: Proposal) -> Reason | None:
         """A lane raises only its own ceiling, but either may lower it further."""
         dimmed = self.memory.dimmed.get(proposal.workload)
         if not isinstance(proposal.action, SetBrownout) or dimmed is None or dimmed.fast == proposal.fast:
             return None
-        return self._taken(proposal.workload) if proposal.action.ceiling > dimmed.ceiling else None
+        if proposal.action.ceiling <= dimmed.ceiling:
+            return None
+        return Reason(ReasonCode.TOKEN_TAKEN, {"kind": "brownout"})
 
     def _rotation(self, proposal: Proposal, policy: WorkloadPolicy, workload: WorkloadSeen) -> Reason | None:
         """The drain cap and the last endpoint, for acts that take pods out of rotation."""
@@ -252,8 +256,9 @@ class _Bench:
         if is_floor(action):
             self.floored.update(names)
             return
-        self.touched.update(names)
         dead = is_dead(proposal)
+        if not isinstance(action, SetBrownout):
+            self.touched.update(names)
         if isinstance(action, SetTraffic) and not action.on:
             self.asked_off.add(f"{action.workload}/{action.pod}")
         if not any(self._enforced(name) for name in names):
@@ -263,7 +268,7 @@ class _Bench:
         elif is_disruptive(action):
             # However many pods die with a node, taking them out is one act, and it holds no token: nothing is running.
             counted = not (dead and self.emergency_counted)
-            token = not dead or isinstance(action, ShiftZone)
+            token = isinstance(action, ShiftZone) or not (dead or dims(action))
             self.memory = after_act(self.memory, action, proposal.fast, token, counted, self.now_s)
             self.emergency_counted |= dead
 

@@ -1,17 +1,18 @@
 """Healing of pods: who will fail before help could arrive, who is worse than its peers, and what to do about it.
 
 One case at a time per workload. A signal that grows (memory, connections, queue) is met by a make-before-break
-replacement, or by a drain where replacing is not allowed. A pod worse than its peers first gets less traffic, then none
-for a while, and is replaced when it is no better afterwards.
+replacement, or by a drain where replacing is not allowed. A pod worse than its peers first gets less traffic. When it
+hurts users, or soon will, it is replaced; its traffic goes off at once where the others can carry it. Where replacing
+is not allowed it is drained for a while.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from forecasting.forecast import Forecast
-from policies import drains, growth, outliers, replacement, risk, weights
+from policies import drains, growth, outliers, replacement, risk, suspects, weights
 from policies.decision import Proposal, Reason, ReasonCode
 from policies.drains import Drain
 from policies.growth import Expected, Watch
@@ -21,34 +22,13 @@ from policies.model import Observation, PolicySet, Rung, SignalTarget, WorkloadP
 from policies.outliers import Outlier
 from policies.replacement import Replacement
 from policies.risk import Curve
+from policies.suspects import Suspect
 from policies.weights import WeightsMemory
 
-FORGET_S = 60.0  # a suspect not seen misbehaving for so long is none
-REMEMBER_DRAIN_S = 900.0  # one that misbehaves again so soon after a drain is replaced
-DRAIN_SIGHTINGS = {"errors": 2, "latency": 4}  # looks of 15 s in a row
-WEIGH_SIGHTINGS = {"errors": 1, "latency": 2}  # less traffic is soon undone
-FELT_OF_SLO = 0.5  # mean latency above this share of the SLO is worth a drain, below it only less traffic
-URGENT_ERRORS = 0.5
-URGENT_ENDPOINTS = 3
+FILLED_BY_OTHERS = (
+    0.92  # of their capacity that the others may be filled when a harmful pod leaves before its successor
+)
 CRASHING_RESTARTS = 3  # a pod that keeps dying by itself is the rollout's problem: its replacement would die too
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A pod that stood out among its peers."""
-
-    workload: str
-    pod: str
-    signal: str
-    last_seen_s: float
-    sightings: int
-    work_ratio: float
-    drained_at_s: float | None = None
-
-    @property
-    def confidence(self) -> float:
-        """That it is no coincidence: each further look halves the doubt."""
-        return 1.0 - 0.5**self.sightings
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +52,22 @@ def propose(
     signals: Forecast | None,
     policies: PolicySet,
     lead_s: Mapping[str, float],
+    capacity_rps: Mapping[str, float],
     memory: HealingMemory,
     now_s: float,
 ) -> tuple[tuple[Proposal, ...], Mapping[str, tuple[Reason, ...]], HealingMemory]:
     """What healing would do now, what it has to say per workload, and what it remembers.
 
-    `signals` is the forecast of `seen.signals`, its series named by `SignalTarget.key`. With stale objects or without
-    fresh metrics nothing new begins and nothing goes further than it is; what has to be undone still is.
+    `signals` is the forecast of `seen.signals`, its series named by `SignalTarget.key`; `capacity_rps` is what one pod
+    carries within SLO. With stale objects or without fresh metrics nothing new begins and nothing goes further than it
+    is; what has to be undone still is.
     """
     if not seen.api_ok:
         return (), {}, memory
     blind = seen.metrics_age_s is None or seen.metrics_age_s > METRICS_STALE_S
-    ward = _Ward(seen, signals, policies, lead_s, memory, now_s, blind)
-    for workload in seen.workloads:
-        policy = policies.workloads.get(workload.name)
-        if policy is not None and policy.stateless:
-            ward.visit(workload, policy)
+    ward = _Ward(seen, signals, policies, lead_s, capacity_rps, memory, now_s, blind)
+    for workload, policy in ward.patients:
+        ward.visit(workload, policy)
     return tuple(ward.proposals), ward.reasons, ward.remembered()
 
 
@@ -100,18 +80,30 @@ class _Ward:
         signals: Forecast | None,
         policies: PolicySet,
         lead_s: Mapping[str, float],
+        capacity_rps: Mapping[str, float],
         memory: HealingMemory,
         now_s: float,
         blind: bool,
     ) -> None:
         self.seen, self.policies, self.lead_s, self.memory = seen, policies, lead_s, memory
-        self.now_s, self.blind = now_s, blind
+        self.capacity_rps, self.now_s, self.blind = capacity_rps, now_s, blind
+        self.patients = [
+            (workload, policy)
+            for workload in seen.workloads
+            if (policy := policies.workloads.get(workload.name)) is not None and policy.stateless
+        ]
+        found = [
+            (workload.name, outliers.worst(workload, policy.slo_latency_s, now_s))
+            for workload, policy in ([] if blind else self.patients)
+        ]
+        self.odd: Mapping[str, Outlier] = {name: odd for name, odd in found if odd is not None}
+        self.bad_nodes = suspects.shared_nodes(seen.workloads, self.odd)
         self.issued_at_s = 0.0 if signals is None else signals.issued_at_s
         self.step_s = 60.0 if signals is None else signals.step_s
         self.proposals: list[Proposal] = []
         self.reasons: dict[str, tuple[Reason, ...]] = {}
         self.weights = memory.weights
-        self.suspects: dict[str, Suspect] = {}
+        self.suspects = suspects.remembered(memory.suspects.values(), now_s)
         self.drains: dict[str, Drain] = {}
         self.replacements: dict[str, Replacement] = {}
         self.watches: dict[str, Watch] = {}
@@ -119,9 +111,7 @@ class _Ward:
         self.curves: dict[str, list[Curve]] = {}
         for curve in risk.curves(seen, signals, now_s, self._is_wanted, _always(memory)).values():
             self.curves.setdefault(curve.target.workload, []).append(curve)
-        self.old_suspects: dict[str, list[Suspect]] = {}
-        for suspect in memory.suspects.values():
-            self.old_suspects.setdefault(suspect.workload, []).append(suspect)
+        self.suspected = {suspect.workload for suspect in self.suspects.values()}
 
     def _is_wanted(self, target: SignalTarget) -> bool:
         policy = self.policies.workloads.get(target.workload)
@@ -133,54 +123,39 @@ class _Ward:
 
     def visit(self, workload: WorkloadSeen, policy: WorkloadPolicy) -> None:
         name = workload.name
-        odd = None if self.blind else outliers.worst(workload, policy.slo_latency_s, self.now_s)
-        suspects = self._look_at(workload, odd)
+        odd = self.odd.get(name)
+        suspect = None if odd is None else self._suspect(odd, workload)
         curves = self.curves.get(name, [])
         running, drain = self.memory.replacements.get(name), self.memory.drains.get(name)
         if running is not None:
             self._go_on(running, workload)
         elif drain is not None:
             self._tend(drain, workload, policy, curves)
-        if not (curves or suspects or name in self.weights.standing):
+        if not (curves or odd or name in self.suspected or name in self.weights.standing):
             return
         expected = self._expect(workload, policy, curves)
         if running is not None or drain is not None or self.blind:
             return
         if expected is not None and expected.confirmed:
             self._meet(expected.pod, expected.signal, expected.probability, expected.reasons, workload, policy)
-        elif odd is None or not self._treat(odd, self.suspects[f"{name}/{odd.pod}"], workload, policy):
+        elif odd is None or suspect is None or not self._treat(odd, suspect, workload, policy):
             self._weigh(workload, policy, odd)
 
     def _say(self, name: str, *reasons: Reason) -> None:
         if reasons:
             self.reasons[name] = (*self.reasons.get(name, ()), *reasons)
 
-    def _look_at(self, workload: WorkloadSeen, odd: Outlier | None) -> bool:
-        """Suspects of this workload after this look; whether there are any."""
-        name, found = workload.name, False
-        for old in self.old_suspects.get(name, ()):
-            recent = self.now_s - old.last_seen_s <= FORGET_S
-            drained = old.drained_at_s is not None and self.now_s - old.drained_at_s <= REMEMBER_DRAIN_S
-            if recent or drained:
-                self.suspects[f"{name}/{old.pod}"] = old if recent else replace(old, sightings=0)
-                found = True
-        if odd is None:
-            return found
-        key = f"{name}/{odd.pod}"
-        before = self.suspects.get(key)
-        self.suspects[key] = Suspect(
-            name,
-            odd.pod,
-            odd.signal,
-            self.now_s,
-            1 if before is None or before.signal != odd.signal else before.sightings + 1,
-            odd.work_ratio,
-            None if before is None else before.drained_at_s,
-        )
-        return True
+    def _suspect(self, odd: Outlier, workload: WorkloadSeen) -> Suspect:
+        node = next((pod.node for pod in workload.pods if pod.name == odd.pod), None)
+        before = self.suspects.get(f"{workload.name}/{odd.pod}")
+        suspect = suspects.sighted(before, odd, workload.name, node in self.bad_nodes, self.now_s)
+        self.suspects[suspect.key] = suspect
+        return suspect
 
     def _go_on(self, running: Replacement, workload: WorkloadSeen) -> None:
-        proposal, reasons, after = replacement.step(running, workload, self.now_s)
+        proposal, reasons, after = replacement.step(
+            running, workload, self._is_spare(running.pod, running.signal, workload), self.now_s
+        )
         self._say(workload.name, *reasons)
         if proposal is not None and proposal.disruptive and self.blind:
             self.replacements[workload.name] = running
@@ -223,19 +198,34 @@ class _Ward:
         reasons: tuple[Reason, ...],
         workload: WorkloadSeen,
         policy: WorkloadPolicy,
-    ) -> None:
-        """Replace the pod if that is allowed and there is room for another, else drain it."""
+    ) -> bool:
+        """Replace the pod if that is allowed and there is room for another, else drain it; False: neither may be."""
         name, healing = workload.name, policy.healing
         room = workload.room_pods is None or workload.room_pods >= 1
         sure = confidence >= confidence_needed(Rung.REPLACE, healing.act_probability) - 1e-9
+        spare = self._is_spare(pod, signal, workload)
         if healing.replace_allowed and allows(Rung.REPLACE, policy) and room and sure:
-            proposal, begun = replacement.begin(workload, pod, signal, confidence, reasons, self.now_s)
-            self.proposals.append(proposal)
-            self.replacements[name] = begun
-        elif allows(Rung.DRAIN, policy):
-            self._drain(pod, signal, confidence, reasons, workload, healing.act_ttl_s, urgent=False)
-        else:
-            self._say(name, Reason(ReasonCode.RUNG_NOT_ALLOWED, {"highest_rung": healing.highest_rung.name}))
+            begun, self.replacements[name] = replacement.begin(
+                workload, pod, signal, confidence, reasons, spare, self.now_s
+            )
+            self.proposals.extend(begun)
+            return True
+        if allows(Rung.DRAIN, policy):
+            # An outlier without traffic shows nothing: it has to come back soon to be looked at again.
+            longest_s = drains.PROBATION_S if signal in outliers.SIGNALS else healing.act_ttl_s
+            ttl_s = min(healing.act_ttl_s, longest_s)
+            self._drain(pod, signal, confidence, reasons, workload, ttl_s, urgent=spare)
+            return True
+        self._say(name, Reason(ReasonCode.RUNG_NOT_ALLOWED, {"highest_rung": healing.highest_rung.name}))
+        return False
+
+    def _is_spare(self, pod: str, signal: str, workload: WorkloadSeen) -> bool:
+        """Whether a pod does harm and its peers can carry all of the demand by themselves. Unknown: no."""
+        per_pod = self.capacity_rps.get(workload.name)
+        if signal not in outliers.SIGNALS or per_pod is None or workload.offered_rps is None:
+            return False
+        others = sum(1 for endpoint in workload.endpoints if endpoint.name != pod)
+        return others > 0 and workload.offered_rps <= FILLED_BY_OTHERS * per_pod * others
 
     def _drain(
         self,
@@ -253,24 +243,12 @@ class _Ward:
         self.drains[workload.name] = drain
 
     def _treat(self, odd: Outlier, suspect: Suspect, workload: WorkloadSeen, policy: WorkloadPolicy) -> bool:
-        """Drain an outlier that stays one, replace it when an earlier drain has not helped; False: not yet."""
-        felt = odd.signal == "errors" or odd.value >= FELT_OF_SLO * policy.slo_latency_s
-        if not felt or suspect.sightings < DRAIN_SIGHTINGS[odd.signal] or len(workload.endpoints) < 2:
+        """Replace or drain an outlier that hurts users or soon will; False: it does not, or neither may be done."""
+        ahead_s = self._lead(policy) + policy.healing.margin_s
+        if not suspect.must_go(ahead_s) or not _can_be_met(workload, odd.pod, self.now_s):
             return False
-        if not _can_be_met(workload, odd.pod, self.now_s):
-            return False
-        reasons = (_reason(odd),)
-        self._say(workload.name, *reasons)
-        if suspect.drained_at_s is not None or _drain_would_be_refused(workload):
-            self._meet(odd.pod, odd.signal, suspect.confidence, reasons, workload, policy)
-            return True
-        if not allows(Rung.DRAIN, policy):
-            return False
-        urgent = odd.value >= URGENT_ERRORS and odd.signal == "errors" and len(workload.endpoints) >= URGENT_ENDPOINTS
-        ttl_s = min(policy.healing.act_ttl_s, drains.PROBATION_S)
-        self._drain(odd.pod, odd.signal, suspect.confidence, reasons, workload, ttl_s, urgent)
-        self.suspects[f"{workload.name}/{odd.pod}"] = replace(suspect, drained_at_s=self.now_s + ttl_s)
-        return True
+        self._say(workload.name, _reason(odd))
+        return self._meet(odd.pod, odd.signal, suspect.confidence, (_reason(odd),), workload, policy)
 
     def _weigh(self, workload: WorkloadSeen, policy: WorkloadPolicy, odd: Outlier | None) -> None:
         name = workload.name
@@ -278,9 +256,7 @@ class _Ward:
         slow = [
             suspect
             for suspect in self.suspects.values()
-            if suspect.workload == name
-            and suspect.sightings >= WEIGH_SIGHTINGS[suspect.signal]
-            and suspect.pod in endpoints
+            if suspect.workload == name and suspect.sightings > 0 and suspect.pod in endpoints
         ]
         if not allows(Rung.REWEIGHT, policy) or len(endpoints) < 2:
             slow = []
@@ -309,11 +285,6 @@ def _always(memory: HealingMemory) -> set[str]:
 
 def _reason(odd: Outlier) -> Reason:
     return Reason(ReasonCode.OUTLIER, {"pod": odd.pod, "signal": odd.signal, "value": odd.value, "peers": odd.peers})
-
-
-def _drain_would_be_refused(workload: WorkloadSeen) -> bool:
-    """Whether a disruption budget is so wide that others could evict every endpoint a drain leaves."""
-    return len(workload.endpoints) - 1 <= (workload.disruptions_allowed or 0)
 
 
 def _can_be_met(workload: WorkloadSeen, name: str, now_s: float) -> bool:

@@ -1,7 +1,8 @@
 """Make-before-break: a degrading pod leaves only after its replacement serves.
 
 The order is detach → replacement Ready and warm → traffic off → drained → look again → evict. Whatever goes wrong
-before the eviction is undone: traffic on, then reattach.
+before the eviction is undone: traffic on, then reattach. A pod that harms users is of no use while it serves on: its
+traffic goes off at once where the others can carry the load, and only its eviction waits for the replacement.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from enum import StrEnum
 
 from policies.decision import Action, DetachPod, EvictPod, Proposal, Reason, ReasonCode, ReattachPod, SetTraffic
 from policies.model import PodSeen, Rung, WorkloadSeen
+from policies.outliers import SIGNALS as OUTLIER_SIGNALS
 
 DEADLINE_S = 600.0
 ASK_S = 45.0  # a detach not seen after three ticks was refused
@@ -43,6 +45,7 @@ class Replacement:
     confidence: float
     signal: str  # what was expected to fail, for the explanation
     error_ratio_before: float | None = None
+    relieved: bool = False  # it harms users, and the others carry its load until the replacement serves
     off_since_s: float | None = None  # when the pod was first seen without traffic
 
 
@@ -50,9 +53,15 @@ Step = tuple[Proposal | None, tuple[Reason, ...], Replacement | None]
 
 
 def begin(
-    workload: WorkloadSeen, pod: str, signal: str, confidence: float, reasons: tuple[Reason, ...], now_s: float
-) -> tuple[Proposal, Replacement]:
-    """The first step: the pod leaves its ReplicaSet, which makes another one, and keeps serving."""
+    workload: WorkloadSeen,
+    pod: str,
+    signal: str,
+    confidence: float,
+    reasons: tuple[Reason, ...],
+    relieved: bool,
+    now_s: float,
+) -> tuple[tuple[Proposal, ...], Replacement]:
+    """The first step: the pod leaves its ReplicaSet, which makes another one, and keeps serving unless `relieved`."""
     ready = sum(1 for candidate in workload.pods if candidate.ready and not candidate.detached)
     replacement = Replacement(
         workload.name,
@@ -65,12 +74,17 @@ def begin(
         confidence=confidence,
         signal=signal,
         error_ratio_before=workload.error_ratio,
+        relieved=relieved,
     )
-    return _proposal(replacement, DetachPod(workload.name, pod, replacement.deadline_s), reasons), replacement
+    detach = _proposal(replacement, DetachPod(workload.name, pod, replacement.deadline_s), reasons)
+    return ((detach, _off(replacement, reasons)) if relieved else (detach,)), replacement
 
 
-def step(replacement: Replacement, workload: WorkloadSeen, now_s: float) -> Step:
-    """What to do next, what there is to say, and the replacement as it stands; None when it is over."""
+def step(replacement: Replacement, workload: WorkloadSeen, carried: bool, now_s: float) -> Step:
+    """What to do next, what there is to say, and the replacement as it stands; None when it is over.
+
+    `carried`: the pod harms users and the others can do without it as of now.
+    """
     pod = next((candidate for candidate in workload.pods if candidate.name == replacement.pod), None)
     if pod is None or pod.deleting:
         return None, (_reason(ReasonCode.REPLACEMENT_READY, replacement, gone="yes"),), None
@@ -80,7 +94,7 @@ def step(replacement: Replacement, workload: WorkloadSeen, now_s: float) -> Step
         case Phase.DETACHING:
             return _detaching(replacement, pod, now_s)
         case Phase.WAITING:
-            return _waiting(replacement, pod, workload, now_s)
+            return _waiting(replacement, pod, workload, carried, now_s)
         case Phase.DRAINING:
             return _draining(replacement, pod, workload, now_s)
         case Phase.EVICTING:
@@ -94,17 +108,23 @@ def _detaching(replacement: Replacement, pod: PodSeen, now_s: float) -> Step:
         waiting = _enter(replacement, Phase.WAITING, now_s)
         return None, (_reason(ReasonCode.REPLACEMENT_WAITING, waiting),), waiting
     if now_s - replacement.started_at_s >= ASK_S:
-        return None, (), None
+        # It was refused. What was taken along with it has to come back.
+        return (None, (), None) if pod.traffic_on else _undoing(_enter(replacement, Phase.UNDOING, now_s), pod, now_s)
     action = DetachPod(replacement.workload, pod.name, replacement.deadline_s)
-    return _proposal(replacement, action, (_reason(ReasonCode.FAILURE_EXPECTED, replacement),)), (), replacement
+    return _proposal(replacement, action, (_reason(_cause(replacement), replacement),)), (), replacement
 
 
-def _waiting(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, now_s: float) -> Step:
+def _waiting(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, carried: bool, now_s: float) -> Step:
     if not pod.detached:  # somebody put it back
         return None, (_reason(ReasonCode.REPLACEMENT_UNDONE, replacement),), None
-    if not has_come(replacement, workload, now_s):
-        return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
-    return _off(_enter(replacement, Phase.DRAINING, now_s))
+    come = has_come(replacement, workload, now_s)
+    if come or carried or not pod.traffic_on:
+        code = ReasonCode.REPLACEMENT_READY if come else _cause(replacement)
+        draining = _enter(replace(replacement, relieved=not come), Phase.DRAINING, now_s)
+        if not pod.traffic_on:
+            return _draining(draining, pod, workload, now_s)
+        return _off(draining, (_reason(code, draining),)), (), draining
+    return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
 
 
 def has_come(replacement: Replacement, workload: WorkloadSeen, now_s: float) -> bool:
@@ -125,15 +145,18 @@ def has_come(replacement: Replacement, workload: WorkloadSeen, now_s: float) -> 
 
 
 def _draining(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, now_s: float) -> Step:
+    come = has_come(replacement, workload, now_s)
     if pod.traffic_on:
-        if not has_come(replacement, workload, now_s):  # it came and went
+        if not come and not replacement.relieved:  # it came and went
             waiting = _enter(replacement, Phase.WAITING, now_s)
             return None, (_reason(ReasonCode.REPLACEMENT_WAITING, waiting),), waiting
-        return _off(replacement)
+        code = ReasonCode.REPLACEMENT_READY if come else _cause(replacement)
+        return _off(replacement, (_reason(code, replacement),)), (), replacement
     if replacement.off_since_s is None:
         replacement = replace(replacement, off_since_s=now_s)
     off_since_s = now_s if replacement.off_since_s is None else replacement.off_since_s
-    if now_s - off_since_s < DRAIN_S or ((pod.rate_rps or 0.0) > 0.5 and now_s - off_since_s < 4 * DRAIN_S):
+    served_off = now_s - off_since_s >= DRAIN_S and ((pod.rate_rps or 0.0) <= 0.5 or now_s - off_since_s >= 4 * DRAIN_S)
+    if not served_off or (replacement.relieved and not come):
         return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
     return _evicting(_enter(replacement, Phase.EVICTING, now_s), pod, workload, now_s)
 
@@ -157,9 +180,13 @@ def _undoing(replacement: Replacement, pod: PodSeen, now_s: float) -> Step:
     return None, undone, None
 
 
-def _off(replacement: Replacement) -> Step:
+def _off(replacement: Replacement, reasons: tuple[Reason, ...]) -> Proposal:
     action = SetTraffic(replacement.workload, replacement.pod, on=False, expires_at_s=replacement.deadline_s)
-    return _proposal(replacement, action, (_reason(ReasonCode.REPLACEMENT_READY, replacement),)), (), replacement
+    return _proposal(replacement, action, reasons)
+
+
+def _cause(replacement: Replacement) -> ReasonCode:
+    return ReasonCode.OUTLIER if replacement.signal in OUTLIER_SIGNALS else ReasonCode.FAILURE_EXPECTED
 
 
 def _enter(replacement: Replacement, phase: Phase, now_s: float) -> Replacement:

@@ -143,13 +143,17 @@ def after_undo(memory: GuardrailMemory, action: Action) -> GuardrailMemory:
 def after_act(
     memory: GuardrailMemory, action: Action, fast: bool, token: bool, counted: bool, now_s: float
 ) -> GuardrailMemory:
-    """Memory after a disruptive act was let through: `token`: it holds one; `counted`: it feeds the storm brake."""
+    """Memory after a disruptive act was let through.
+
+    `token`: it holds one, and others on the workload wait a while after it; `counted`: it feeds the storm brake.
+    """
     names = workloads_of(action)
     held, dimmed = dict(memory.in_flight), dict(memory.dimmed)
     asked, last, acts = dict(memory.asked_off_s), dict(memory.last_act_s), memory.acts_at_s
     if not continues(action, names[0], memory):
-        last.update(dict.fromkeys(names, now_s))
         acts = (*acts[-499:], now_s) if counted else acts
+        if token:
+            last.update(dict.fromkeys(names, now_s))
     if isinstance(action, SetBrownout):
         dimmed[action.workload] = Dimmed(action.ceiling, fast, action.expires_at_s)
     elif token:

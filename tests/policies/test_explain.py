@@ -161,7 +161,7 @@ def test_every_reason_reads_with_all_of_its_facts(code: ReasonCode) -> None:
         (SetScale(CART, 3, 60.0), "set the scale of shop/cart to 3"),
         (SetTraffic(CART, "p", on=True), "put p of shop/cart back into rotation"),
         (SetTraffic(CART, "p", on=False, expires_at_s=3600.0), "took p of shop/cart out of rotation until 01:00"),
-        (DetachPod(CART, "p", 60.0), "began to replace p of shop/cart (it serves on meanwhile)"),
+        (DetachPod(CART, "p", 60.0), "began to replace p of shop/cart"),
         (ReattachPod(CART, "p"), "gave p back to shop/cart"),
         (EvictPod(CART, "p"), "evicted p of shop/cart, whose replacement serves"),
         (ShiftZone("a", (CART, GATE), 60.0), "took zone a out of rotation for shop/cart, shop/gateway until 00:01"),

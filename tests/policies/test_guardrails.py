@@ -390,11 +390,29 @@ def test_a_lane_does_not_lift_the_others_ceiling() -> None:
     assert stopped_by(dim(0.6, at_s=61.0), look(), memory=memory, now_s=61.0) is None  # it expired
 
 
-def test_a_gateway_that_fails_now_is_dimmed_even_while_a_pod_is_replaced() -> None:
+def test_a_gateway_is_dimmed_even_while_a_pod_is_replaced() -> None:
     _, _, memory = judge((detach("p0"),), look(), policies(), GuardrailMemory(), 0.0)
 
-    assert stopped_by(dim(0.5), look(), memory=memory, now_s=5.0) is ReasonCode.TOKEN_TAKEN
+    assert stopped_by(dim(0.5), look(), memory=memory, now_s=5.0) is None
     assert stopped_by(dim(0.5, fast=True), fast_look(workload()), memory=memory, now_s=5.0) is None
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_pod_of_a_dimmed_gateway_is_healed(fast: bool) -> None:
+    seen = fast_look(workload()) if fast else look()
+    _, _, memory = judge((dim(0.5, fast=fast),), seen, policies(), GuardrailMemory(), 0.0)
+
+    assert stopped_by(detach("p0"), look(), memory=memory, now_s=5.0) is None
+    assert stopped_by(reweight(), look(), memory=memory, now_s=5.0) is None
+    together, _, _ = judge((dim(0.5), detach("p0")), look(), policies(), GuardrailMemory(), 0.0)
+    assert len(together) == 2
+
+
+def test_taking_out_a_dead_pod_starts_no_pause() -> None:
+    _, _, memory = judge((dead_drain("p3"),), fast_look(workload()), policies(), GuardrailMemory(), 0.0)
+
+    assert memory.acts_at_s == (0.0,)  # it counts towards a storm
+    assert memory.last_act_s == {}
 
 
 def test_two_reversals_by_others_within_ten_minutes_leave_the_workload_to_them() -> None:
