@@ -21,6 +21,9 @@ class ScenarioInvalid(Exception):
     """A scenario file that cannot be used; the message names file, path inside it and the fix."""
 
 
+MOST_RPS = 100_000.0  # what a run can carry in memory and time
+
+
 class FaultKind(StrEnum):
     POD_CRASH = "pod_crash"
     CRASH_LOOP = "crash_loop"
@@ -80,6 +83,13 @@ FAULT_FACTS: dict[FaultKind, tuple[str, float, bool, tuple[str, ...]]] = {
 DATABASE_FAULTS = frozenset({FaultKind.PRIMARY_LOSS, FaultKind.DISK_FILL, FaultKind.REPLICATION_LAG})
 
 
+#: More people than usual: their magnitude multiplies the demand.
+CROWDS = frozenset({FaultKind.FLASH_SALE, FaultKind.VIRAL_RAMP})
+
+#: Faults whose magnitude is a share.
+SHARE_FAULTS = frozenset(kind for kind, (meaning, *_) in FAULT_FACTS.items() if meaning.startswith("share"))
+
+
 class Fault(Strict):
     """One thing that goes wrong (or a crowd comes). Reaches `magnitude` after `ramp_s`, ends after `duration_s`."""
 
@@ -106,6 +116,10 @@ class Fault(Strict):
                 raise ValueError(f"a {self.kind.value} needs `{field}`: say which {field} it hits")
         if self.ramp_s > self.duration_s:
             raise ValueError("ramp_s is longer than duration_s: shorten the ramp")
+        if self.size > 1.0 and self.kind in SHARE_FAULTS:
+            raise ValueError(f"magnitude {self.size:g} of a {self.kind.value} is a share: at most 1")
+        if self.announced and self.kind not in CROWDS:
+            raise ValueError(f"announced is for crowds ({', '.join(sorted(CROWDS))}): leave it out")
         return self
 
     @property
@@ -132,7 +146,7 @@ class Fault(Strict):
 class Diurnal(Strict):
     """A day's swing: rate × (1 + amplitude × cos) with its peak at `peak_at_s`."""
 
-    period_s: float = Field(86_400.0, gt=0)
+    period_s: float = Field(86_400.0, ge=1)
     amplitude: float = Field(0.4, ge=0, lt=1)
     peak_at_s: float = 0.0
 
@@ -141,10 +155,10 @@ class Trace(Strict):
     """A measured request rate that replaces the generated load."""
 
     file: str
-    step_s: float = Field(1.0, gt=0)
+    step_s: float = Field(1.0, ge=0.001, le=86_400)
     column: str | None = Field(None, description="CSV column; default: the only one, or Value")
-    mean_rps: float | None = Field(None, gt=0)
-    peak_rps: float | None = Field(None, gt=0)
+    mean_rps: float | None = Field(None, gt=0, le=MOST_RPS)
+    peak_rps: float | None = Field(None, gt=0, le=MOST_RPS)
 
     @model_validator(mode="after")
     def _one_scale(self) -> Trace:
@@ -156,7 +170,7 @@ class Trace(Strict):
 class Load(Strict):
     """Offered load: base rate × day × knots × crowds, Poisson arrivals around it."""
 
-    rps: float = Field(50.0, ge=0)
+    rps: float = Field(50.0, ge=0, le=MOST_RPS)
     diurnal: Diurnal | None = None
     knots: tuple[tuple[float, float], ...] = Field((), description="(t_s, factor) points, joined by lines")
     staircase: tuple[float, ...] = Field(
@@ -173,6 +187,10 @@ class Load(Strict):
             raise ValueError("knots are not in order of time: sort them")
         if any(factor < 0 for _, factor in self.knots) or any(factor < 0 for factor in self.staircase):
             raise ValueError("a load factor is negative: use 0 for no load")
+        if self.rps * max((factor for _, factor in self.knots), default=0.0) > MOST_RPS or (
+            self.rps * max(self.staircase, default=0.0) > MOST_RPS
+        ):
+            raise ValueError(f"a load factor asks for more than {MOST_RPS:g} requests/s: lower it or rps")
         return self
 
 
@@ -201,7 +219,7 @@ class Scenario(Strict):
     fault_free: bool = Field(False, description="no fault and nothing unusual: disruptive acts in it are false")
     predictable: bool | None = Field(None, description="could a forecast know what comes? default: as its faults say")
     duration_s: float = Field(gt=0, le=14 * 86_400)
-    warm_up_s: float = Field(600.0, ge=0)
+    warm_up_s: float = Field(600.0, ge=0, le=14 * 86_400)
     starts_at: str = Field("12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="clock time of t = 0")
     topology: Topology
     load: Load = Load()
@@ -233,6 +251,9 @@ class Scenario(Strict):
     @model_validator(mode="after")
     def _targets_exist(self) -> Scenario:
         services = {s.name for s in self.topology.services}
+        for i, at_s in enumerate(self.restart_controller_at_s):
+            if not -self.warm_up_s <= at_s < self.duration_s:
+                raise ValueError(f"restart_controller_at_s.{i}: {at_s:g} is not in the run")
         for i, fault in enumerate(self.faults):
             if fault.service is not None and fault.service not in services:
                 raise ValueError(f"faults.{i}.service: no service {fault.service!r}; there are {sorted(services)}")
@@ -246,6 +267,8 @@ class Scenario(Strict):
                 self._can_hit(i, fault, self.topology.service(fault.service))
             if fault.start_s >= self.duration_s:
                 raise ValueError(f"faults.{i}.start_s: {fault.start_s:g} is after the end ({self.duration_s:g})")
+            if fault.kind in CROWDS and self.load.rps * fault.size > MOST_RPS:
+                raise ValueError(f"faults.{i}.magnitude: more than {MOST_RPS:g} requests/s come: lower it or load.rps")
         return self
 
     def _can_hit(self, i: int, fault: Fault, service: Service) -> None:
@@ -253,8 +276,23 @@ class Scenario(Strict):
         databases = [s.name for s in self.topology.services if s.database is not None]
         if fault.kind in DATABASE_FAULTS and service.name not in databases:
             raise ValueError(f"faults.{i}.service: a {fault.kind.value} needs a database; there are {databases}")
+        if fault.kind is FaultKind.CACHE_LOSS and not self._misses_of(service):
+            raise ValueError(
+                f"faults.{i}.service: nothing falls back from {service.name!r}: an operation that calls it first and "
+                "then another with a probability below 1 would"
+            )
         if fault.kind is FaultKind.POOL_CREEP and service.pool_size == 0:
             raise ValueError(f"faults.{i}.service: {service.name!r} has no connection pool: give it a pool_size")
+
+    def _misses_of(self, cache: Service) -> bool:
+        """Whether some operation asks the cache first and then, with a probability below 1, something behind it."""
+        for operation in self.topology.operations:
+            asked = [call.to.partition(".")[0] == cache.name for call in operation.calls]
+            if True in asked and any(
+                0.0 < call.probability < 1.0 and not call.optional for call in operation.calls[asked.index(True) + 1 :]
+            ):
+                return True
+        return False
 
 
 TOPOLOGIES = Path(__file__).parent / "topologies"
@@ -311,6 +349,15 @@ def scenario_of(raw: Any, source: str) -> Scenario:
         return Scenario.model_validate(raw)
     except ValidationError as error:
         raise ScenarioInvalid(_explain(error, source)) from None
+
+
+def ending_at(scenario: Scenario, duration_s: float, source: str) -> Scenario:
+    """The scenario with another end, checked as if it had been written so. What would come later does not happen."""
+    raw = scenario.model_dump(mode="json", exclude_unset=True)
+    raw["duration_s"] = duration_s
+    raw["faults"] = [fault for fault in raw.get("faults", ()) if fault["start_s"] < duration_s]
+    raw["restart_controller_at_s"] = [t for t in scenario.restart_controller_at_s if t < duration_s]
+    return scenario_of(raw, source)
 
 
 def trace_of(raw: Any, source: str) -> Trace:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MOST_PODS = 2000  # of one service
+
+_NUMBERS = (int, float, int | None, float | None)
+
+#: Names of services, zones and classes: they become parts of others (service.operation) and fields of CSV files.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=63)]
+
 
 class Strict(BaseModel):
-    """Unknown keys are refused: a typo must not silently change an experiment."""
+    """Unknown keys are refused: a typo must not silently change an experiment. Nor may infinity or NaN pass for a
+    number, or `yes` for 1."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, raw: Any) -> Any:
+        for name, value in raw.items() if isinstance(raw, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation in _NUMBERS:
+                raise ValueError(f"{name} is {str(value).lower()}: give a number")
+        return raw
 
 
 class NodeGroup(Strict):
     """Nodes of one zone with what pods may use of them."""
 
-    zone: str
+    zone: Name
     count: int = Field(1, ge=1, le=500)
     cpu: float = Field(4.0, gt=0, description="allocatable cores of each")
     memory_mib: float = Field(8192.0, gt=0, description="allocatable MiB of each")
@@ -37,23 +54,50 @@ class Startup(Strict):
 class Probe(Strict):
     """A kubelet probe; it goes through the pod's own queue and CPU."""
 
-    period_s: float = Field(10.0, gt=0)
-    timeout_s: float = Field(1.0, gt=0)
+    period_s: float = Field(10.0, ge=0.1)
+    timeout_s: float = Field(1.0, ge=0.001)
     failure_threshold: int = Field(3, ge=1)
     success_threshold: int = Field(1, ge=1)
     initial_delay_s: float = Field(0.0, ge=0)
     cpu_ms: float = Field(0.5, ge=0)
 
 
+_METRIC_TARGETS = {
+    "Resource": ("Utilization", "AverageValue"),
+    "ContainerResource": ("Utilization", "AverageValue"),
+    "Pods": ("AverageValue",),
+    "Object": ("Value", "AverageValue"),
+    "External": ("Value", "AverageValue"),
+}
+
+
 class MetricSpec(Strict):
     """One HPA metric, as in autoscaling/v2. `demand` is the offered requests per second of the service."""
 
     type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"] = "Resource"
-    name: str = Field("cpu", description="cpu or memory for Resource; requests_per_second for the others")
-    target_type: Literal["Utilization", "AverageValue", "Value"] = "Utilization"
+    name: str = Field("cpu", description="cpu or memory for resources; default of the others: requests_per_second")
+    target_type: Literal["Utilization", "AverageValue", "Value"] = Field(
+        "Utilization", description="default where there is no utilization: AverageValue"
+    )
     target: float = Field(
         80.0, gt=0, description="percent for Utilization, cores or MiB or requests per second otherwise"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_type(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("type") in ("Pods", "Object", "External"):
+            return {"name": "requests_per_second", "target_type": "AverageValue", **raw}
+        return raw
+
+    @model_validator(mode="after")
+    def _as_the_api_allows(self) -> MetricSpec:
+        targets = _METRIC_TARGETS[self.type]
+        if self.target_type not in targets:
+            raise ValueError(f"a {self.type} metric has no target_type {self.target_type}: use {' or '.join(targets)}")
+        if "Utilization" in targets and self.name not in ("cpu", "memory"):
+            raise ValueError(f"there is no resource {self.name!r}: use cpu or memory")
+        return self
 
 
 class ScalingRule(Strict):
@@ -78,8 +122,8 @@ class Hpa(Strict):
     """The workload's own HorizontalPodAutoscaler."""
 
     min_replicas: int = Field(1, ge=0)
-    max_replicas: int = Field(20, ge=1)
-    metrics: tuple[MetricSpec, ...] = Field(default_factory=lambda: (MetricSpec(),))
+    max_replicas: int = Field(20, ge=1, le=MOST_PODS)
+    metrics: tuple[MetricSpec, ...] = Field(default_factory=lambda: (MetricSpec(),), min_length=1)
     behavior: Behavior | None = None
 
     @model_validator(mode="after")
@@ -105,19 +149,19 @@ class DatabaseSpec(Strict):
 class Service(Strict):
     """A Deployment, or a store."""
 
-    name: str
+    name: Name
     kind: Literal["deployment", "store"] = "deployment"
-    replicas: int = Field(2, ge=0, description="at the beginning of the warm-up")
-    cpu_request: float = Field(0.5, gt=0)
+    replicas: int = Field(2, ge=0, le=MOST_PODS, description="at the beginning of the warm-up")
+    cpu_request: float = Field(0.5, gt=0, description="cores; default: at most the limit")
     cpu_limit: float = Field(1.0, gt=0, description="cores; a CFS quota in 100 ms periods when threads exceed it")
-    memory_request_mib: float = Field(256.0, gt=0)
+    memory_request_mib: float = Field(256.0, gt=0, description="default: at most the limit")
     memory_limit_mib: float = Field(512.0, gt=0)
     memory_base_mib: float = Field(160.0, gt=0)
     memory_per_request_mib: float = Field(0.2, ge=0, description="for each request in progress")
-    threads: int = Field(1, ge=1, description="CPU workers of a pod")
-    concurrency: int = Field(64, ge=1, description="requests in progress per pod")
-    queue: int = Field(128, ge=0, description="requests waiting per pod; more are rejected")
-    pool_size: int = Field(0, ge=0, description="connections of a pod for its pooled calls; 0: no pool")
+    threads: int = Field(1, ge=1, le=256, description="CPU workers of a pod")
+    concurrency: int = Field(64, ge=1, le=100_000, description="requests in progress per pod")
+    queue: int = Field(128, ge=0, le=1_000_000, description="requests waiting per pod; more are rejected")
+    pool_size: int = Field(0, ge=0, le=100_000, description="connections of a pod for its pooled calls; 0: no pool")
     retry_budget: float = Field(0.2, ge=0, description="retries allowed as a share of calls")
     balancing: Literal["random", "least_requests"] = "random"
     hop_ms: float = Field(0.5, ge=0)
@@ -128,9 +172,36 @@ class Service(Strict):
     termination_grace_s: float = Field(30.0, ge=0)
     hpa: Hpa | None = None
     database: DatabaseSpec | None = None
-    cpu_ms: float | None = Field(None, gt=0, description="short form: this service has one operation of this CPU work")
+    cpu_ms: float | None = Field(
+        None, gt=0, le=600_000, description="short form: this service has one operation of this CPU work"
+    )
     distribution: Literal["constant", "exponential", "lognormal"] = "exponential"
     optional: bool = Field(False, description="content that brownout may dim")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _requests_follow_limits(cls, raw: Any) -> Any:
+        """A request that is not written is no more than the limit that is, as Kubernetes sets it."""
+        if not isinstance(raw, dict):
+            return raw
+        given = dict(raw)
+        for request, limit in (("cpu_request", "cpu_limit"), ("memory_request_mib", "memory_limit_mib")):
+            most = raw.get(limit)
+            if request not in raw and isinstance(most, int | float) and 0 < most < cls.model_fields[request].default:
+                given[request] = most
+        return given
+
+    @model_validator(mode="after")
+    def _a_pod_can_live(self) -> Service:
+        if self.cpu_request > self.cpu_limit:
+            raise ValueError(
+                "cpu_request is above cpu_limit: Kubernetes refuses such pods; lower it or raise the limit"
+            )
+        if self.memory_request_mib > self.memory_limit_mib:
+            raise ValueError("memory_request_mib is above memory_limit_mib: lower it or raise the limit")
+        if self.memory_base_mib >= self.memory_limit_mib:
+            raise ValueError("memory_base_mib reaches memory_limit_mib: idle pods would be OOM killed; raise the limit")
+        return self
 
 
 class CallSpec(Strict):
@@ -145,7 +216,7 @@ class CallSpec(Strict):
 
 class OperationSpec(Strict):
     name: str = Field(description="service.operation")
-    cpu_ms: float = Field(gt=0)
+    cpu_ms: float = Field(gt=0, le=600_000)
     distribution: Literal["constant", "exponential", "lognormal"] = "exponential"
     cv: float = Field(1.0, ge=0)
     wait_ms: float = Field(0.0, ge=0, description="latency that holds no CPU")
@@ -154,7 +225,7 @@ class OperationSpec(Strict):
 
 
 class RequestClassSpec(Strict):
-    name: str
+    name: Name
     share: float = Field(gt=0)
     operation: str = Field(description="entry operation, service.operation")
     patience_s: float = Field(10.0, gt=0)
@@ -168,9 +239,9 @@ class Topology(Strict):
     """Nodes and services. Without `operations` every service has one and the first is the entry."""
 
     nodes: tuple[NodeGroup, ...] = Field(
-        default_factory=lambda: (NodeGroup(zone="a", count=2), NodeGroup(zone="b", count=2))
+        default_factory=lambda: (NodeGroup(zone="a", count=2), NodeGroup(zone="b", count=2)), min_length=1
     )
-    services: tuple[Service, ...]
+    services: tuple[Service, ...] = Field(min_length=1)
     operations: tuple[OperationSpec, ...] = ()
     classes: tuple[RequestClassSpec, ...] = ()
     idempotent_orders: bool = True
@@ -180,7 +251,10 @@ class Topology(Strict):
     def _short_form(cls, raw: Any) -> Any:
         if not isinstance(raw, dict) or raw.get("operations") or not raw.get("services"):
             return raw
-        services = [s if isinstance(s, dict) else s.model_dump() for s in raw["services"]]
+        given = raw["services"]
+        if not isinstance(given, list | tuple) or not all(isinstance(s, dict | Service) for s in given):
+            return raw  # the fields' own checks say what is wrong
+        services = [s if isinstance(s, dict) else s.model_dump() for s in given]
         operations = [
             {
                 "name": f"{s['name']}.request",
@@ -211,13 +285,26 @@ class Topology(Strict):
             for call in operation.calls:
                 if call.to not in operations:
                     raise ValueError(f"operation {operation.name!r} calls unknown {call.to!r}: add it to operations")
+        if len({c.name for c in self.classes}) != len(self.classes):
+            raise ValueError("two classes have the same name: rename one")
         for request_class in self.classes:
             if request_class.operation not in operations:
                 raise ValueError(
                     f"class {request_class.name!r} enters at unknown operation {request_class.operation!r}"
                 )
         self._refuse_cycles()
+        for service in self.services:
+            self._fits_a_node(service)
         return self
+
+    def _fits_a_node(self, service: Service) -> None:
+        if not any(
+            service.cpu_request <= node.cpu and service.memory_request_mib <= node.memory_mib for node in self.nodes
+        ):
+            raise ValueError(
+                f"a pod of {service.name!r} asks for {service.cpu_request:g} cores and "
+                f"{service.memory_request_mib:g} MiB, more than any node has: ask for less or give a larger node"
+            )
 
     def _refuse_cycles(self) -> None:
         calls = {o.name: [c.to for c in o.calls] for o in self.operations}

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from forecasting.forecast import Floats
-from simulation.scenario import Load, Scenario
+from simulation.scenario import MOST_RPS, Load, Scenario, ending_at
 from simulation.scenario import Trace as TraceSpec
 
+_MOST_MEASURED = 1e15  # whatever the unit; infinity and overflows are mistakes
 _GAPS = frozenset({"", "nan", "na", "n/a", "null", "none", "-"})
 _TIME_COLUMNS = frozenset({"timestamp", "time", "date", "datetime", "t", "t_s"})
 _LABEL_COLUMNS = frozenset({"label", "is_anomaly", "anomaly"})
@@ -44,15 +45,8 @@ def with_trace(scenario: Scenario, trace: TraceSpec) -> Scenario:
     Before t = 0 the load is the mean of the trace's first minute. Raises `TraceInvalid`.
     """
     series = read_trace(trace)
-    duration_s = min(scenario.duration_s, series.duration_s)
-    return scenario.model_copy(
-        update={
-            "duration_s": duration_s,
-            "load": Load(trace=trace),
-            "faults": tuple(fault for fault in scenario.faults if fault.start_s < duration_s),
-            "restart_controller_at_s": tuple(t for t in scenario.restart_controller_at_s if t < duration_s),
-        }
-    )
+    loaded = scenario.model_copy(update={"load": Load(trace=trace)})
+    return ending_at(loaded, min(scenario.duration_s, series.duration_s), trace.file)
 
 
 def read_trace(trace: TraceSpec) -> TraceSeries:
@@ -71,7 +65,10 @@ def _read(trace: TraceSpec, modified_ns: int) -> TraceSeries:
         text = Path(trace.file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TraceInvalid(f"{trace.file}: cannot be read as text: {error}") from None
-    rows = [(number, row) for number, row in enumerate(csv.reader(text.splitlines()), start=1)]
+    try:
+        rows = [(number, row) for number, row in enumerate(csv.reader(text.splitlines(), strict=True), start=1)]
+    except csv.Error as error:
+        raise TraceInvalid(f"{trace.file}: not a CSV file: {error}") from None
     while rows and not any(cell.strip() for cell in rows[-1][1]):
         rows.pop()
     if not rows:
@@ -82,7 +79,13 @@ def _read(trace: TraceSpec, modified_ns: int) -> TraceSeries:
     filled = int(np.isnan(values).sum())
     if filled == values.size:
         raise TraceInvalid(f"{trace.file}: no line holds a number: choose another column with --trace-column")
-    return TraceSeries(trace.file, trace.step_s, _scaled(_filled(values), trace), filled)
+    rates = _scaled(_filled(values), trace)
+    if rates.max() > MOST_RPS:
+        raise TraceInvalid(
+            f"{trace.file}: asks for up to {rates.max():g} requests/s, at most {MOST_RPS:g} can be simulated: "
+            "scale it with --trace-mean-rps or --trace-peak-rps"
+        )
+    return TraceSeries(trace.file, trace.step_s, rates, filled)
 
 
 def _columns(rows: list[tuple[int, list[str]]], trace: TraceSpec) -> tuple[list[float], list[float] | None]:
@@ -142,8 +145,8 @@ def _value(text: str, line: int, source: str) -> float:
         raise TraceInvalid(
             f"{source}: line {line}: {text.strip()!r} is not a number: correct it or leave it empty"
         ) from None
-    if math.isinf(value):
-        raise TraceInvalid(f"{source}: line {line}: the rate is infinite: correct it or leave it empty")
+    if value > _MOST_MEASURED:
+        raise TraceInvalid(f"{source}: line {line}: the rate {value:g} is no rate: correct it or leave it empty")
     if value < 0.0:
         raise TraceInvalid(f"{source}: line {line}: the rate {value:g} is negative: correct it or leave it empty")
     return value

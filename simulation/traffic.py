@@ -10,12 +10,11 @@ from scipy.signal import lfilter
 
 from forecasting.forecast import DeclaredEvent, Floats
 from simulation.kernel.engine import Engine
-from simulation.scenario import Fault, FaultKind, Load, Scenario
+from simulation.scenario import CROWDS, Fault, Load, Scenario
 from simulation.streams import generator
 from simulation.trace import TraceInvalid, read_trace
 
 CHUNK_S = 300.0  # arrivals are given to the engine in pieces of this length
-CROWDS = frozenset({FaultKind.FLASH_SALE, FaultKind.VIRAL_RAMP})
 _FIRST_MINUTE_S = 60.0
 _DAY_S = 86_400.0
 _ROUGHNESS_STEPS = 24  # of the noise's memory, between which it is interpolated

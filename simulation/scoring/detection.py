@@ -18,7 +18,7 @@ from policies.decision import (
     SwitchOver,
 )
 from simulation.result import FaultTruth, RunResult
-from simulation.scenario import Scenario
+from simulation.scenario import CROWDS, Scenario
 
 #: How long before an announced crowd a decision still is about it: the demand forecast's horizon, 64 steps of 15 s.
 ANNOUNCED_LEAD_S = 960.0
@@ -28,7 +28,6 @@ GRACE_S = 300.0
 
 
 #: Faults that are nothing but demand.
-CROWDS = frozenset({"flash_sale", "viral_ramp"})
 
 
 def window_s(fault: FaultTruth, scenario: Scenario) -> tuple[float, float]:

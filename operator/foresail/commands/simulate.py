@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foresail.commands.mistakes import SOME_RUNS_FAILED, input_checked, refuse
+from foresail.commands.mistakes import SOME_RUNS_FAILED, input_checked, make_folder, refuse
 
 if TYPE_CHECKING:
     from simulation.scenario import Scenario, Trace
@@ -19,7 +19,7 @@ DEMO_ARMS = "hpa-default,hpa-tuned,hpa-tuned-fast-lane,foresail,oracle"
 DEFAULT_ARMS = "hpa-default,hpa-tuned,foresail"
 
 Arms = Annotated[str, typer.Option(help="Arms to compare, separated by commas.")]
-Seeds = Annotated[int, typer.Option(min=1, help="How many paired seeds.")]
+Seeds = Annotated[int, typer.Option(min=1, max=10_000, help="How many paired seeds.")]
 FirstSeed = Annotated[int, typer.Option("--seed", min=0, help="The first seed; the others follow it.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for summary, report, timeline and decisions.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")]
@@ -90,10 +90,7 @@ def _plan(
         refuse(f"--backend {backend}: use local or dask")
     if backend == "local" and scheduler is not None:
         refuse("--scheduler is only for --backend dask: add that, or leave it out")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        refuse(f"--out {out}: cannot be made a folder: {error.strerror}")
+    make_folder(out, "--out")
     return Plan(
         scenarios=scenarios,
         arms=arm_names(arms),
@@ -120,12 +117,12 @@ def arm_names(text: str) -> tuple[str, ...]:
 
 def scenario_named(name: str, trace: Trace | None = None, duration_s: float | None = None) -> Scenario:
     """The scenario with what the command line changes about it, checked as if it had been written so."""
-    from simulation.scenario import load_scenario, scenario_of
+    from simulation.scenario import ending_at, load_scenario
     from simulation.trace import read_trace, with_trace
 
     scenario = load_scenario(name)
     if duration_s is not None:
-        scenario = scenario_of({**scenario.model_dump(mode="json", exclude_unset=True), "duration_s": duration_s}, name)
+        scenario = ending_at(scenario, duration_s, name)
     if trace is not None:
         return with_trace(scenario, trace)
     if scenario.load.trace is not None:

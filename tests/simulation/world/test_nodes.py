@@ -30,7 +30,11 @@ def test_nodes_are_named_by_zone_and_number_over_groups() -> None:
 def test_room_is_what_fits_by_requests(cpu_request: float, memory_mib: float, room: int) -> None:
     (node,) = nodes_of(topology(NodeGroup(zone="a"))).values()
 
-    assert node.room_for(Service(name="x", cpu_request=cpu_request, memory_request_mib=memory_mib)) == room
+    service = Service(
+        name="x", cpu_request=cpu_request, cpu_limit=5, memory_request_mib=memory_mib, memory_limit_mib=4096
+    )
+
+    assert node.room_for(service) == room
 
 
 @pytest.mark.parametrize(
