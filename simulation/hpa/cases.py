@@ -31,6 +31,9 @@ NOW_S = 0.0
 ZERO_AGE_S = 6.3e10
 
 
+#: Amounts are 64-bit integers upstream.
+_BEYOND = 2**63
+
 Option = TypeVar("Option")
 
 
@@ -58,7 +61,7 @@ class Fields:
         value = self.data.get(name)
         if value is None and default is not None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_whole(value):
             raise self.wrong(name, "a whole number")
         return int(value)
 
@@ -72,7 +75,7 @@ class Fields:
         value = self.data.get(name)
         if value is None and default is not None:
             return default
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise self.wrong(name, "a number")
         return float(value)
 
@@ -91,7 +94,7 @@ class Fields:
             return None
         if value == "zero":
             return NOW_S - ZERO_AGE_S
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
             raise self.wrong(name, 'an age in seconds, "zero" or "absent"')
         return NOW_S - float(value)
 
@@ -258,6 +261,14 @@ def behavior_in(fields: Fields) -> Behavior | None:
         return None
     behavior = fields.inner("behavior")
     return Behavior(rules_in(behavior, "scale_up"), rules_in(behavior, "scale_down"))
+
+
+def _is_finite(value: float) -> bool:
+    return abs(value) < _BEYOND
+
+
+def _is_whole(value: float) -> bool:
+    return _is_finite(value) and int(value) == value
 
 
 def _shown(value: object) -> str:

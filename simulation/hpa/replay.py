@@ -73,7 +73,7 @@ def replay_file(path: Path) -> Iterator[dict[str, Any]]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HpaCasesInvalid(f"{path}: cannot be read ({error.strerror}); give the path of a case file") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HpaCasesInvalid(f"{path}: not JSON ({error}); give a file with a list of cases") from error
     yield from replay(data, str(path))
 

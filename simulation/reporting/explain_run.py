@@ -37,8 +37,8 @@ def explain_run(folder: Path, at: str, arm: str | None = None, seed: int | None 
     log, summary = folder / "decisions.jsonl", folder / "summary.json"
     if not log.is_file() or not summary.is_file():
         raise ExplanationUnavailable(f"{folder}: no decisions.jsonl here: give the --out folder of one scenario's run")
-    about = json.loads(summary.read_text(encoding="utf-8"))
-    arm = arm or ("foresail" if "foresail" in about["arms"] else next(iter(about["arms"])))
+    about = _about(summary)
+    arm = arm if arm is not None else ("foresail" if "foresail" in about["arms"] else next(iter(about["arms"])))
     seed = about["seeds"][0] if seed is None else seed
     if arm not in about["arms"]:
         raise ExplanationUnavailable(f"arm {arm!r} took no part: there are {', '.join(about['arms'])}")
@@ -50,13 +50,26 @@ def explain_run(folder: Path, at: str, arm: str | None = None, seed: int | None 
     return Explanation(arm, seed, at_s, current or _nearest(lines, at_s), nearest=not current)
 
 
+def _about(summary: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(summary.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExplanationUnavailable(f"{summary}: no JSON ({error}): run it again") from None
+    if not isinstance(about, dict) or not {"arms", "seeds", "starts_at", "duration_s"} <= about.keys():
+        raise ExplanationUnavailable(f"{summary}: not the summary of a run: run it again")
+    return about
+
+
 def _read(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, text in enumerate(lines, start=1):
             try:
-                yield json.loads(line)
+                line = json.loads(text)
             except json.JSONDecodeError as error:
                 raise ExplanationUnavailable(f"{path}: line {number} is no JSON ({error.msg}): run it again") from None
+            if not isinstance(line, dict) or not {"arm", "seed", "at_s", "event", "workload"} <= line.keys():
+                raise ExplanationUnavailable(f"{path}: line {number} is no decision: run it again")
+            yield line
 
 
 def _in_force(lines: Sequence[dict[str, Any]], at_s: float) -> tuple[dict[str, Any], ...]:

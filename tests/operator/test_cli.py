@@ -130,12 +130,19 @@ def test_a_trace_replaces_the_load_and_ends_the_run(scenario, tmp_path):
         pytest.param(["tune", "--arms", "foresail", "--log", "{tiny}", "--dry-run"], "is no trial", id="tune-log"),
         pytest.param(["hpa-replay", "nowhere.json"], "nowhere.json", id="replay"),
         pytest.param(["bench", "everything"], "use one of sim, tick", id="bench"),
+        pytest.param(["hpa-replay", "{nan}"], "field current_replicas: expected a whole number", id="replay-nan"),
+        pytest.param(["simulate", "{tiny}", "--seeds", "99999999999"], "--seeds", id="too-many-seeds"),
+        pytest.param(["pareto", "{tiny}", "--out", "{tiny}"], "cannot be made a folder", id="pareto-out"),
+        pytest.param(["tune", "--log", "{tiny}/trials.jsonl"], "cannot be made a folder", id="tune-log-folder"),
         pytest.param(["launch"], "launch", id="command"),
     ],
 )
 def test_a_mistake_gets_one_message_and_exit_code_2(arguments, message, scenario, broken, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    places = {"tiny": scenario, "broken": broken, "folder": tmp_path}
+    inputs = '{"current_replicas": NaN, "desired_replicas": 3, "min": 1, "max": 4}'
+    nan = tmp_path / "nan.json"
+    nan.write_text(f'[{{"id": 1, "kind": "convert_without_behavior", "input": {inputs}, "expected": {{}}}}]')
+    places = {"tiny": scenario, "broken": broken, "folder": tmp_path, "nan": nan}
 
     result = foresail(*(a.format(**places) for a in arguments))
 
@@ -154,6 +161,51 @@ def test_a_time_outside_the_run_is_refused(tmp_path):
 
     assert result.exit_code == 2
     assert "which goes from 12:00 to 12:01" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("summary", "decisions", "message"),
+    [
+        ("{", "", "summary.json: no JSON"),
+        ("[]", "", "summary.json: not the summary of a run"),
+        ('{"arms": {"kpa": {}}, "seeds": [1], "starts_at": "12:00", "duration_s": 60}', "{\n", "line 1 is no JSON"),
+        ('{"arms": {"kpa": {}}, "seeds": [1], "starts_at": "12:00", "duration_s": 60}', "5\n", "line 1 is no decision"),
+    ],
+)
+def test_a_damaged_run_is_refused(summary, decisions, message, tmp_path):
+    (tmp_path / "summary.json").write_text(summary)
+    (tmp_path / "decisions.jsonl").write_text(decisions)
+
+    result = foresail("explain", tmp_path, "--at", "12:00")
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_a_reader_that_stops_early_is_no_mistake(tmp_path):
+    inputs = {"current_replicas": 2, "desired_replicas": 3, "min": 1, "max": 4}
+    case = {"kind": "convert_without_behavior", "input": inputs, "expected": {"replicas": 3}}
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps([{"id": i, **case} for i in range(20_000)]))
+    command = [sys.executable, "-c", "from foresail.cli import main; main()", "hpa-replay", str(path)]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as replay:
+        first = replay.stdout.readline()
+        replay.stdout.close()
+        assert json.loads(first) == {"id": 0, "replicas": 3}
+        assert replay.stderr.read() == ""
+
+
+def test_a_shorter_run_drops_the_faults_that_come_later(scenario, tmp_path):
+    raw = {**TINY, "faults": [{"kind": "pod_crash", "service": "web", "start_s": 100}]}
+    scenario.write_text(yaml.safe_dump(raw))
+
+    result = foresail(
+        "simulate", scenario, "--arms", "hpa-tuned", "--jobs", 1, "--out", tmp_path / "o", "--json", "--duration-s", 30
+    )
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["faults"] == []
 
 
 def test_a_run_without_decisions_says_so(tmp_path):

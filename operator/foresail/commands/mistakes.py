@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NoReturn
 
 import typer
@@ -16,6 +18,16 @@ def refuse(message: str) -> NoReturn:
     """Ends the command: the input is wrong, `message` says how and what to do."""
     typer.echo(f"foresail: {message}", err=True)
     raise typer.Exit(WRONG_INPUT)
+
+
+def make_folder(path: Path, option: str) -> None:
+    """Makes the folder before any work is done, and tries to write in it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        refuse(f"{option} {path}: cannot be made a folder to write in: {error.strerror}")
 
 
 @contextmanager

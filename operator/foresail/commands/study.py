@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from foresail.commands.mistakes import SOME_RUNS_FAILED, input_checked, refuse
+from foresail.commands.mistakes import SOME_RUNS_FAILED, input_checked, make_folder, refuse
 from foresail.commands.simulate import FirstSeed, Jobs, Out, Seeds, arm_names, scenario_named
 
 RESULTS = Path("docs/results/tuning")
@@ -25,6 +25,8 @@ def pareto(
     """Draw cost against downtime by sweeping each arm's main knob: CSV, JSON and a page."""
     with input_checked():
         chosen, names = scenario_named(scenario), arm_names(arms)
+    folder = out or Path("out") / f"pareto-{chosen.name}"
+    make_folder(folder, "--out")
     from foresail.terminal import progress
     from simulation.studies.pareto import pareto as sweep_knobs
     from simulation.studies.pareto import pareto_jobs, write_pareto
@@ -39,7 +41,7 @@ def pareto(
         )
     for failure in result.failures:
         typer.echo(f"failed: {failure.arm} · seed {failure.seed}: {failure.error}", err=True)
-    for path in write_pareto(result, out or Path("out") / f"pareto-{chosen.name}"):
+    for path in write_pareto(result, folder):
         typer.echo(str(path))
     if result.failures:
         raise typer.Exit(SOME_RUNS_FAILED)
@@ -67,7 +69,8 @@ def tune(
                 refuse(f"{name} has nothing to tune: leave it out")
     scenarios = tuning.tuning_scenarios()
     every = tuple(range(tuning.FIRST_SEED, tuning.FIRST_SEED + seeds))
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(log.parent, "--log in")
+    make_folder(out, "--out")
     from foresail.terminal import progress
 
     try:

@@ -39,8 +39,6 @@ def hpa_replay(cases: Annotated[Path, typer.Argument(help="A JSON file of HPA ca
             typer.echo(json.dumps(answer))
     except HpaCasesInvalid as error:
         refuse(str(error))
-    except OSError as error:
-        refuse(f"{cases}: cannot be read: {error.strerror}")
 
 
 def bench(
