@@ -83,11 +83,13 @@ _HPA = {
     "hpa_down_window_s": Knob(60, 600, "int"),
     "hpa_down_pct": Knob(5, 100, "int"),
 }
-_LEAN_HPA = {"hpa_target_pct": Knob(60, 160, "int"), "hpa_down_window_s": Knob(30, 300, "int")}
+#: Below about 75 % the HPA binds before the floor does, and the floor can only add to what it costs.
+_LEAN_HPA = {"hpa_target_pct": Knob(75, 150, "int"), "hpa_down_window_s": Knob(30, 300, "int")}
 _LOOP = {
     "target_utilization": Knob(0.4, 0.95, "float"),
-    "violation_cost": Knob(3, 300, "log"),
-    "cvar_level": Knob(0.8, 0.99, "float"),
+    # The priced futures are the worst (1 − cvar_level) / violation_cost of all, from a third to almost none.
+    "violation_cost": Knob(1.5, 100, "log"),
+    "cvar_level": Knob(0.5, 0.98, "float"),
 }
 _RATE = {"target_ratio": Knob(0.2, 0.95, "float")}
 _AHEAD = {"look_ahead_s": Knob(30, 600, "int")}
