@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from forecasting.forecast import Forecast
 from policies import evidence, overload, surge
 from policies.decision import Proposal, Reason, ReasonCode, RestoreZone, SetTraffic, ShiftZone
 from policies.evidence import Dead
@@ -61,6 +62,7 @@ class FastLaneMemory:
     shifts: Mapping[str, FastShift] = field(default_factory=dict)  # by zone
     overload: OverloadMemory = field(default_factory=OverloadMemory)
     load: Load = field(default_factory=Load)  # as of the last full look
+    planned_rps: Mapping[str, float] = field(default_factory=dict)  # demand at each gateway that floors are made for
     surge: SurgeMemory = field(default_factory=SurgeMemory)
 
 
@@ -72,9 +74,10 @@ def leaving(memory: FastLaneMemory) -> Mapping[str, int]:
     return counts
 
 
-def informed(memory: FastLaneMemory, seen: Observation, policies: PolicySet) -> FastLaneMemory:
-    """The memory after a full look, whose figures tell an overloaded pod from a dead one."""
-    return replace(memory, load=overload.measured(seen, policies))
+def informed(memory: FastLaneMemory, seen: Observation, demand: Forecast | None, policies: PolicySet) -> FastLaneMemory:
+    """The memory after a full look, whose figures tell overloaded pods from dead ones and news from what is planned."""
+    load = overload.measured(seen, policies)
+    return replace(memory, load=load, planned_rps=surge.planned_for(load.entries_rps, demand, seen.now_s))
 
 
 def propose(
@@ -88,7 +91,7 @@ def propose(
     dead = evidence.dead(seen, testimony, failed_in_row)
     shifted, shifts = _shifts(seen, policies, dead, verdicts, memory, now_s)
     drained, drains = _drains(seen, policies, dead, verdicts, shifts, memory, now_s)
-    surging = surge.noticed(seen, memory.load.entries_rps, memory.surge, now_s)
+    surging = surge.noticed(seen, memory.planned_rps, memory.surge, now_s)
     raised, surging = surge.propose(seen, policies, means, surging, now_s)
     overruns = surge.overruns(seen, policies, means, surging)
     dimmed, dimming = overload.propose(seen, policies, memory.overload, memory.load, overruns, gap_s, now_s)
@@ -99,7 +102,7 @@ def propose(
     return (
         proposals,
         reasons,
-        FastLaneMemory(failed_in_row, now_s, drains, shifts, dimming, memory.load, surging),
+        FastLaneMemory(failed_in_row, now_s, drains, shifts, dimming, memory.load, memory.planned_rps, surging),
     )
 
 

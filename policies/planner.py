@@ -60,7 +60,7 @@ def decide(
     blind = _blind(seen)
     if blind is not None:
         return hold(policies, blind, now_s), memory
-    memory = replace(memory, fast_lane=fast_lane.informed(memory.fast_lane, seen, policies))
+    memory = replace(memory, fast_lane=fast_lane.informed(memory.fast_lane, seen, demand, policies))
     plan = _plan(seen, demand, signals, memory, policies, now_s)
     trusted, doubted = calibration_gate.judge(plan.proposals, seen, demand, signals)
     accepted, braked, brakes = guardrails.judge(trusted, seen, policies, plan.memory.guardrails, now_s)

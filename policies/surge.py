@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from forecasting.forecast import Forecast
 from policies import floors, scaling
 from policies.capacity import Capacity
 from policies.decision import Proposal, Reason, ReasonCode, SetFloor, SetScale
@@ -24,6 +25,7 @@ KNOWN_OVER_S = 15.0  # the planner's figure is a mean itself, over so long
 GROWING_DEVIATIONS = 2.0  # between one half of the counts and the other: from there on it is certain
 LARGEST_GROWTH = 2.0  # times what is counted
 SYNC_S = 15.0  # until an autoscaler reads a floor
+PLANNED_S = 60.0  # demand expected so soon already has its floors
 HOLD_S = 60.0  # the planner's own view is behind for that long
 ASK_EVERY_S = 3.0
 ASK_AGAIN_S = 15.0  # for the same number, where it was not done
@@ -80,6 +82,19 @@ class Overrun:
     demand_rps: float
     capacity_rps: float
     lead_s: float
+
+
+def planned_for(measured_rps: Mapping[str, float], demand: Forecast | None, now_s: float) -> dict[str, float]:
+    """Demand by gateway that is no news: what was measured, or what is expected before new pods could come."""
+    planned = dict(measured_rps)
+    rows = {} if demand is None else {name: row for row, name in enumerate(demand.series)}
+    for name in planned:
+        if demand is None or name not in rows or name in demand.unavailable:
+            continue
+        ahead = (demand.times_s > now_s) & (demand.times_s <= now_s + PLANNED_S)
+        expected_rps = demand.quantile(0.5)[rows[name]][ahead]
+        planned[name] = max(planned[name], float(expected_rps.max(initial=0.0)))
+    return planned
 
 
 def noticed(seen: FastSeen, known_rps: Mapping[str, float], memory: SurgeMemory, now_s: float) -> SurgeMemory:

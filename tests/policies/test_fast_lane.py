@@ -78,7 +78,7 @@ class Cluster:
         seen = replace(seen, **known)  # type: ignore[arg-type]
         if self.looks:
             look = Observation(now_s, tuple(workloads.values()), metrics_age_s=5.0)
-            self.memory = fast_lane.informed(self.memory, look, self.policies)
+            self.memory = fast_lane.informed(self.memory, look, None, self.policies)
         proposals, _, self.memory = fast_lane.propose(seen, self.policies, self.means, self.memory, now_s)
         accepted, _, self.brakes = guardrails.judge(proposals, seen, self.policies, self.brakes, now_s)
         for proposal in accepted:

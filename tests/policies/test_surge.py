@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from forecasting.forecast import LEVELS, Forecast
 from policies import surge
 from policies.capacity import Capacity, CapacitySource
 from policies.decision import Proposal, ReasonCode, SetFloor, SetScale
@@ -103,6 +104,26 @@ def test_without_counts_or_a_known_rate_nothing_is_done(known_rps: float | None,
 
     assert lane.second(0.0, counts) == {}
     assert lane.at_least(0.0) == {}
+
+
+def test_demand_that_is_planned_for_is_no_news() -> None:
+    median_rps = np.array([[70.0, 150.0, 120.0, 110.0, 400.0]])  # 400 only comes after the minute
+    demand = Forecast(
+        series=(GATE,),
+        levels=LEVELS,
+        quantiles=np.repeat(median_rps[:, :, None], len(LEVELS), axis=2),
+        paths=np.repeat(median_rps[:, None, :], 20, axis=1),
+        issued_at_s=0.0,
+        last_at_s=0.0,
+        step_s=15.0,
+        model="test",
+        coverage=np.full(1, np.nan),
+        skill=np.full(1, np.nan),
+    )
+
+    assert surge.planned_for({GATE: 60.0}, None, 0.0) == {GATE: 60.0}
+    assert surge.planned_for({GATE: 60.0}, demand, 0.0) == {GATE: 150.0}
+    assert Lane(150.0).second(0.0, (180.0,) * 10) == {}  # 540 counts, where 518 would still be 15 % above the plan
 
 
 def test_a_workload_of_unknown_capacity_or_share_is_left_alone() -> None:
