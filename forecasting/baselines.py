@@ -37,6 +37,8 @@ FILTERS: tuple[Baseline, ...] = (
     Baseline("line-16", 16.0, damping=1.0),
     Baseline("line-32", 32.0, damping=1.0),
 )
+#: The filters that have a trend; they stand together.
+TRENDED = slice(5, 9)
 #: Damping of damped trends on what is no demand: demand tires, while a leak or a filling disk goes on.
 GAUGE_DAMPING = 0.99
 #: The last cycle as it was, then the last (two) cycles moved to today's level. They stand after the filters.

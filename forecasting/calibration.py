@@ -1,4 +1,4 @@
-"""Slow correction of a forecaster's spread by what came true, series by series and lead by lead.
+"""Slow correction of a forecaster's spread by what came true, lead by lead, for each series and for all together.
 
 Quantile tracking with delayed feedback (the proportional term of conformal PID): each quantile has an offset, in units
 of the forecast's own half-width, that rises when an outcome fell outside and sinks a little when it did not. In the
@@ -22,7 +22,11 @@ TRACKED_LEVELS: tuple[float, ...] = (0.02, 0.10, 0.90, 0.98)
 #: Levels kept of every issued forecast: the tracked ones and the median, for coverage and skill.
 KEPT_LEVELS: tuple[float, ...] = (0.02, 0.10, 0.50, 0.90, 0.98)
 #: Rise of an offset, in half-widths, for one outcome outside.
-RATE = 0.06
+RATE = 0.02
+#: The same for the mean over all series, which move together: what is learned of one helps the others.
+SHARED_RATE = 0.2
+#: A batch of this many series shares half of that; one series alone is too noisy for it.
+HALF_SHARED = 4.0
 NARROWEST_OFFSET, WIDEST_OFFSET = -0.3, 2.0
 #: Coverage and skill are averages that forget with this many outcomes, and are told from this many on.
 MEMORY_OUTCOMES = 240.0
@@ -136,8 +140,9 @@ def observed(
         ours, naive = calibration.waiting[:, place, 0], calibration.waiting[:, place, 1]
         counted &= ~np.isnan(ours[:, 0])  # a series that was not there when this was issued
         outcome = np.where(counted, values[:, column], 0.0)
-        moved = _moved_offsets(offsets[:, int(calibration.waiting_lead[place])], ours, outcome)
-        offsets[counted, int(calibration.waiting_lead[place])] = moved[counted]
+        lead = int(calibration.waiting_lead[place])
+        moved = _moved_offsets(offsets[:, lead], ours, outcome, counted)
+        offsets[counted, lead] = moved[counted]
         news = np.stack(
             [
                 (outcome >= ours[:, 1]) & (outcome <= ours[:, 3]),
@@ -161,11 +166,12 @@ def observed(
 
 
 def selected(calibration: Calibration, rows: Sequence[int]) -> Calibration:
-    """The state of some rows, -1 standing for a new one that knows nothing and has nothing waiting."""
+    """The state of some rows, -1 standing for a new one: it starts from what the others learned on average, and has
+    nothing waiting."""
     index = np.asarray(rows, dtype=np.intp)
     new = index < 0
 
-    def taken(values: Floats, blank: float) -> Floats:
+    def taken(values: Floats, blank: Floats | float) -> Floats:
         if values.shape[0] == 0:
             return np.full((index.size, *values.shape[1:]), blank)
         chosen = values[np.maximum(index, 0)]
@@ -174,7 +180,7 @@ def selected(calibration: Calibration, rows: Sequence[int]) -> Calibration:
 
     return replace(
         calibration,
-        offsets=taken(calibration.offsets, 0.0),
+        offsets=taken(calibration.offsets, _learned_by_all(calibration)),
         waiting=taken(calibration.waiting, np.nan),
         inside=taken(calibration.inside, 0.0),
         loss=taken(calibration.loss, 0.0),
@@ -183,14 +189,23 @@ def selected(calibration: Calibration, rows: Sequence[int]) -> Calibration:
     )
 
 
-def _moved_offsets(offsets: Floats, kept: Floats, outcome: Floats) -> Floats:
+def _learned_by_all(calibration: Calibration) -> Floats | float:
+    """Mean offsets of the series that have had outcomes, `(leads, tracked levels)`."""
+    measured = calibration.outcomes > 0.0
+    return np.asarray(calibration.offsets[measured].mean(axis=0)) if measured.any() else 0.0
+
+
+def _moved_offsets(offsets: Floats, kept: Floats, outcome: Floats, counted: Bools) -> Floats:
     """Offsets `(rows, tracked levels)` after one outcome: up when it fell outside at that level, else down a little."""
     tracked = kept[:, [0, 1, 3, 4]]
     levels = np.asarray(TRACKED_LEVELS)
     upper = levels > 0.5
     outside = np.where(upper, outcome[:, None] > tracked, outcome[:, None] < tracked)
     nominal = np.where(upper, 1.0 - levels, levels)
-    return np.clip(offsets + RATE * (outside - nominal), NARROWEST_OFFSET, WIDEST_OFFSET)
+    missed = outside - nominal
+    series = int(counted.sum())
+    shared = SHARED_RATE / (series + HALF_SHARED) * missed[counted].sum(axis=0)
+    return np.asarray(np.clip(offsets + RATE * missed + shared, NARROWEST_OFFSET, WIDEST_OFFSET))
 
 
 def _across_levels() -> Floats:

@@ -21,7 +21,8 @@ from forecasting.fallback_state import FallbackState, leads_of
 from forecasting.forecast import Floats, ForecastRequest, SeriesKind
 from forecasting.history import LARGEST_VALUE, Bools, History, Ints
 from forecasting.quantiles import lead_interpolation
-from forecasting.rolling import leading_filter, mixture_weights, volatility
+from forecasting.residuals import volatility
+from forecasting.rolling import leading_filter, mixture_weights
 
 #: A same-time baseline that was never scored starts this much worse than the best one.
 UNSCORED_HANDICAP = 1.05

@@ -14,7 +14,7 @@ LEVEL_ROW: Floats = np.asarray(LEVELS)
 MEDIAN = LEVELS.index(0.50)
 #: Levels as standard normal scores: the axis on which corrections are interpolated between levels.
 NORMAL_SCORES: Floats = np.asarray([NormalDist().inv_cdf(level) for level in LEVELS])
-_P90, _P10 = LEVELS.index(0.90), LEVELS.index(0.10)
+P90, P10 = LEVELS.index(0.90), LEVELS.index(0.10)
 #: The tail beyond the data may reach at most this many times the distance from the median to the 0.9 quantile further.
 TAIL_CAP = 2.0
 
@@ -30,13 +30,14 @@ def empirical_quantiles(residuals: Floats, effective_share: Floats | float = 1.0
     count = np.count_nonzero(~np.isnan(ordered), axis=-1)
     if ordered.shape[-1] == 0:
         return np.zeros((*ordered.shape[:-1], len(LEVELS)))
-    position = np.clip(LEVEL_ROW * (count[..., None] + 1) - 1, 0, np.maximum(count[..., None] - 1, 0))
+    independent = np.maximum(count * effective_share, 1.0)
+    rank = (LEVEL_ROW * (independent[..., None] + 1.0) - 0.5) * (count / independent)[..., None] - 0.5
+    position = np.clip(rank, 0, np.maximum(count[..., None] - 1, 0))
     below = position.astype(np.intp)
     above = np.minimum(below + 1, np.maximum(count[..., None] - 1, 0))
     low = np.take_along_axis(ordered, below, axis=-1)
     quantiles = low + (position - below) * (np.take_along_axis(ordered, above, axis=-1) - low)
     quantiles = np.where(count[..., None] > 0, quantiles, 0.0)
-    independent = np.maximum(count * effective_share, 1.0)
     return _with_tails(quantiles, 1.0 / (independent + 1.0))
 
 
@@ -44,8 +45,8 @@ def _with_tails(quantiles: Floats, edge: Floats) -> Floats:
     """Replaces what lies beyond probability `edge` from either end by the exponential tail."""
     edge = np.clip(edge, LEVELS[0], 0.1)[..., None]
     middle = quantiles[..., MEDIAN, None]
-    up = quantiles[..., _P90, None] - middle
-    down = middle - quantiles[..., _P10, None]
+    up = quantiles[..., P90, None] - middle
+    down = middle - quantiles[..., P10, None]
     # An exponential tail has log(0.5 / 0.1) scales between its median and its 0.9 quantile.
     per_log = 1.0 / np.log(5.0)
     above = np.clip(np.log(edge / np.minimum(1.0 - LEVEL_ROW, edge)) * per_log, 0.0, TAIL_CAP)

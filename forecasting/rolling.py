@@ -17,15 +17,17 @@ from forecasting.baselines import (
     SAME_TIME,
     SEASONAL_NAIVE,
     SEASONAL_SHIFTED,
+    TRENDED,
     anchor_level,
     filtered,
     filtered_at,
     growths,
     seasonal,
 )
-from forecasting.forecast import LEVELS, Floats
+from forecasting.forecast import Floats
 from forecasting.history import Bools, Ints
-from forecasting.quantiles import MEDIAN, NORMAL_SCORES, empirical_quantiles
+from forecasting.quantiles import empirical_quantiles
+from forecasting.residuals import UNSEEN_SHARE, independent_share, residual_quantiles, volatility
 
 #: At most this many targets per lead; more says little, since windows overlap.
 TARGETS = 160
@@ -40,13 +42,11 @@ NEWS_STEPS = 4.0
 SETTLING_STEPS = 6
 #: How sharply a baseline that was worse is left out: weight ~ (loss / best loss) ** -SHARPNESS.
 SHARPNESS = 9.0
-#: Residual medians are a bias worth correcting at short leads only; at long ones few independent windows made them.
-BIAS_FADES_PER_STEP = 0.1
+#: The level of demand, for what may come unseen, is a mean of this many newest points.
+LEVEL_STEPS = 32
 #: Baselines with a smaller share may be missing from a past mixture without making it another one.
 NEGLIGIBLE_SHARE = 0.02
-#: Fewer errors than this are filled up with what is known otherwise.
-ENOUGH_ERRORS = 12.0
-_BLOCK = 64
+_BLOCK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +97,6 @@ def mixture_weights(slow: Floats, quick: Floats, leads: tuple[int, ...]) -> Floa
     return weights
 
 
-def volatility(values: Floats) -> Floats:
-    """How much each row moves around each point, `(rows, points)`: its mean absolute step, half of it a recent mean."""
-    steps = np.abs(np.diff(values, axis=1, prepend=values[:, :1]))
-    overall = steps.mean(axis=1, keepdims=True)
-    decay = 0.5 ** (1.0 / 32.0)
-    weights = decay ** np.arange(steps.shape[1] - 1, -1, -1, dtype=np.float64)
-    recent = overall + np.cumsum((steps - overall) * weights, axis=1) * ((1.0 - decay) / weights)
-    return np.asarray(np.maximum(0.5 * recent + 0.5 * overall, 0.0))
-
-
 def backtest(
     values: Floats, judged: Bools, demand: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]
 ) -> Backtest:
@@ -129,135 +119,105 @@ def backtest(
 
 @dataclass(frozen=True, slots=True)
 class _Errors:
-    """Errors at one lead, `(rows, baselines, targets)`, zero where unknown.
+    """Errors at all leads, `(leads, baselines, rows, targets)`, zero where unknown.
 
-    `known` `(rows, 2, targets)` is 1 where errors are known, of filters first, then of cycles.
+    `known` `(leads, 2, rows, targets)` is 1 where errors are known, of filters first, then of cycles. `origins`
+    `(leads, targets)` are the points from which they were forecast, negative where there was none.
     """
 
-    targets: Ints
     errors: Floats
     known: Floats
+    origins: Ints
 
     def averaged(self, weights: Floats) -> Floats:
-        """Mean absolute errors by each column of `weights` `(targets, n)`: `(n, rows, baselines)`, NaN if unknown."""
-        sums = np.abs(self.errors) @ weights
-        totals = np.repeat(self.known @ weights, [len(FILTERS), BASELINES - len(FILTERS)], axis=1)
-        means = np.full_like(sums, np.nan)
-        np.divide(sums, totals, out=means, where=totals > 0.0)
-        means[:, SAME_TIME] = np.nan  # history holds no yesterday; those are scored tick by tick
-        return means.transpose(2, 0, 1)
+        """Mean absolute errors by each column of `weights` `(leads, targets, n)`: `(n, rows, leads, baselines)`.
+
+        NaN where unknown.
+        """
+        leads, baselines, rows, targets = self.errors.shape
+        sums = np.abs(self.errors).reshape(leads, -1, targets) @ weights
+        totals = (self.known.reshape(leads, -1, targets) @ weights).reshape(leads, 2, rows, -1)
+        means = np.full((leads, baselines, rows, weights.shape[2]), np.nan)
+        sums = sums.reshape(means.shape)
+        for group, chosen in ((0, slice(0, len(FILTERS))), (1, slice(SEASONAL_NAIVE, SAME_TIME.start))):
+            # History holds no yesterday: the same-time baselines are scored tick by tick.
+            total = totals[:, group, None]
+            np.divide(sums[:, chosen], total, out=means[:, chosen], where=total > 0.0)
+        return means.transpose(3, 2, 0, 1)
 
 
 def _block(
     values: Floats, judged: Bools, demand: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]
 ) -> Backtest:
-    rows, points = values.shape
-    levels, slopes = filtered(values)
+    points = values.shape[1]
     stride = max(1, (points - SETTLING_STEPS) // TARGETS)
-    measured = [
-        _errors(values, judged, season, levels, slopes, growths(demand, (lead,))[:, :, 0], lead, stride)
-        for lead in leads
-    ]
-    lives = np.stack(half_lives(leads), axis=1)
-    losses = np.empty((2, rows, len(leads), BASELINES))
-    for place, found in enumerate(measured):
-        losses[:, :, place] = found.averaged(0.5 ** ((points - 1 - found.targets)[:, None] / lives[place]))
-    slow, quick = losses
+    targets = np.arange((points - 1 - leads[0]) % stride + leads[0], points, stride, dtype=np.intp)
+    found = _errors(values, judged, demand, season, leads, targets)
+    ages = (points - 1 - targets)[:, None]
+    slow, quick = found.averaged(0.5 ** (ages / np.stack(half_lives(leads), axis=1)[:, None]))
 
     weights = mixture_weights(slow, quick, leads)
+    cyclic_share = weights[:, :, SEASONAL_NAIVE] + weights[:, :, SEASONAL_SHIFTED]
+    needed = np.where(cyclic_share.T[:, :, None] > NEGLIGIBLE_SHARE, found.known[:, 1], found.known[:, 0])
     moves = volatility(values)
     moves[moves == 0.0] = 1.0  # nothing ever moved: all errors are zero
-    residuals = np.empty((rows, len(leads), len(LEVELS)))
-    counts = np.empty((rows, len(leads)))
-    naive_residuals = np.zeros((rows, len(tracked), len(LEVELS)))
-    for place, (lead, found) in enumerate(zip(leads, measured, strict=True)):
-        cyclic_share = weights[:, place, SEASONAL_NAIVE] + weights[:, place, SEASONAL_SHIFTED]
-        needed = np.where(cyclic_share[:, None] > NEGLIGIBLE_SHARE, found.known[:, 1], found.known[:, 0])
-        missing = needed == 0.0
-        mixed = np.matmul(weights[:, place, None], found.errors)[:, 0] / moves[:, found.targets - lead]
-        mixed[missing] = np.nan
-        counts[:, place] = (~missing).sum(axis=1)
-        fewest = min(1.0, 2.0 * stride / lead)
-        residuals[:, place] = empirical_quantiles(mixed, _independent_share(mixed, fewest))
-        if place in tracked:
-            cyclic = (season > 0)[:, None]
-            naive = np.where(cyclic, found.errors[:, SEASONAL_NAIVE], found.errors[:, 0])
-            naive[np.where(cyclic, found.known[:, 1], found.known[:, 0]) == 0.0] = np.nan
-            naive_residuals[:, tracked.index(place)] = empirical_quantiles(naive, _independent_share(naive, fewest))
-    return Backtest(slow, quick, _widening(_supported(residuals, counts, leads), leads), naive_residuals)
+    mixed = np.matmul(weights.swapaxes(0, 1)[:, :, None], found.errors.swapaxes(1, 2))[:, :, 0]
+    mixed /= moves[:, np.maximum(found.origins, 0)].swapaxes(0, 1)
+    mixed[needed == 0.0] = np.nan
+    level = np.abs(values[:, -LEVEL_STEPS:]).mean(axis=1)
+    unseen = np.where(demand, UNSEEN_SHARE * level / moves[:, -1], 0.0)
+    return Backtest(
+        slow,
+        quick,
+        residual_quantiles(mixed, unseen, leads, stride),
+        _naive_residuals(found, season > 0, leads, list(tracked), stride),
+    )
+
+
+def _naive_residuals(found: _Errors, cyclic: Bools, leads: tuple[int, ...], tracked: list[int], stride: int) -> Floats:
+    """Quantiles of seasonal naive's own errors at the tracked leads, `(rows, tracked, levels)`."""
+    errors, known = found.errors[tracked], found.known[tracked]
+    naive = np.where(cyclic[:, None], errors[:, SEASONAL_NAIVE], errors[:, 0])
+    naive[np.where(cyclic[:, None], known[:, 1], known[:, 0]) == 0.0] = np.nan
+    share = independent_share(naive, tuple(leads[place] for place in tracked), stride)
+    return empirical_quantiles(naive, share).swapaxes(0, 1)
 
 
 def _errors(
-    values: Floats, judged: Bools, season: Ints, levels: Floats, slopes: Floats, factors: Floats, lead: int, stride: int
+    values: Floats, judged: Bools, demand: Bools, season: Ints, leads: tuple[int, ...], targets: Ints
 ) -> _Errors:
-    """What came minus what each baseline had said `lead` steps before."""
-    points = values.shape[1]
-    # Targets from oldest to newest, the newest point last; slices, since indexing by arrays copies slowly.
-    first = lead + (points - 1 - lead) % stride if points > lead else points
-    ends, starts = slice(first, None, stride), slice(first - lead, max(points - lead, 0), stride)
-    targets: Ints = np.arange(points, dtype=np.intp)[ends]
-    outcome = values[:, ends]
-    errors = np.zeros((values.shape[0], BASELINES, targets.size))
-    filters = errors[:, : len(FILTERS)]
-    np.subtract(outcome[:, None], levels[:, :, starts].swapaxes(0, 1), out=filters)
-    for row in np.flatnonzero(factors.any(axis=0)):
-        filters[:, row] -= factors[:, row, None] * slopes[row][:, starts]
-    settled = np.argmax(judged, axis=1) + np.minimum(SETTLING_STEPS, judged.sum(axis=1) // 4)
-    known = np.zeros((values.shape[0], 2, targets.size))
-    known[:, 0] = judged[:, ends] & (targets - lead >= settled[:, None])
-    rows = np.flatnonzero(season)
-    if rows.size:
-        origins = targets - lead
-        naive, shifted = seasonal(
-            values[rows], levels[ANCHOR][rows], season[rows], origins, np.full_like(origins, lead)
+    """What came at `targets` minus what each baseline had said of it at each lead."""
+    rows, points = values.shape
+    levels, slopes = filtered(values)
+    origins: Ints = targets - np.asarray(leads, dtype=np.intp)[:, None]
+    outcome = values[:, targets]
+    errors = np.zeros((len(leads), BASELINES, rows, targets.size))
+    factors = growths(demand, leads).transpose(2, 1, 0)[:, TRENDED, :, None]
+    settled = (np.argmax(judged, axis=1) + np.minimum(SETTLING_STEPS, judged.sum(axis=1) // 4))[:, None]
+    known = np.zeros((len(leads), 2, rows, targets.size))
+    np.logical_and(judged[:, targets], (origins[:, None] >= settled), out=known[:, 0], casting="unsafe")
+    stride = int(targets[1] - targets[0]) if targets.size > 1 else 1
+    for place in range(len(leads)):
+        first = int(np.searchsorted(origins[place], 0))
+        # Slices, since indexing by arrays copies slowly.
+        starts = slice(int(origins[place, first]) if first < targets.size else points, None, stride)
+        count = targets.size - first
+        np.subtract(
+            outcome[:, first:], levels[:, :, starts][:, :, :count], out=errors[place, : len(FILTERS), :, first:]
         )
-        errors[rows, SEASONAL_NAIVE] = np.nan_to_num(outcome[rows] - naive)
-        errors[rows, SEASONAL_SHIFTED] = np.nan_to_num(outcome[rows] - shifted)
-        known[rows, 1] = known[rows, 0] * (origins - settled[rows, None] >= season[rows, None])
+        errors[place, TRENDED, :, first:] -= factors[place] * slopes[TRENDED, :, starts][:, :, :count]
     if not known[:, 0].all():
-        filters *= known[:, :1]
-    if rows.size:
-        errors[:, len(FILTERS) :] *= known[:, 1:]
-    return _Errors(targets, errors, known)
-
-
-def _independent_share(errors: Floats, fewest: float) -> Floats:
-    """Share of the errors `(rows, targets)` that is as good as independent, `(rows,)`, at least `fewest`.
-
-    Windows overlap at long leads, but only what persists makes their errors alike: (1 - r) / (1 + r) for a lag-1
-    correlation of r.
-    """
-    known = ~np.isnan(errors)
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    centred = np.where(known, errors, 0.0)
-    centred = np.where(known, centred - centred.sum(axis=1, keepdims=True) / count, 0.0)
-    products, squares = (centred[:, 1:] * centred[:, :-1]).sum(axis=1), (centred**2).sum(axis=1)
-    correlation = np.divide(products, squares, out=np.zeros_like(squares), where=squares > 0.0)
-    return np.asarray(np.clip((1.0 - correlation) / (1.0 + correlation), fewest, 1.0))
-
-
-def _supported(residuals: Floats, counts: Floats, leads: tuple[int, ...]) -> Floats:
-    """Residual quantiles that few errors support, filled up from what is known otherwise.
-
-    At the shortest lead from the typical step (1.25 mean absolute steps make one deviation of normal steps), at longer
-    ones from the lead before, growing as a random walk's spread would.
-    """
-    expected = np.broadcast_to(1.25 * NORMAL_SCORES, residuals[:, 0].shape)
-    for place, lead in enumerate(leads):
-        trust = np.minimum(counts[:, place] / ENOUGH_ERRORS, 1.0)[:, None]
-        residuals[:, place] = trust * residuals[:, place] + (1.0 - trust) * expected
-        if place + 1 < len(leads):
-            expected = residuals[:, place] * np.sqrt(leads[place + 1] / lead)
-    return residuals
-
-
-def _widening(residuals: Floats, leads: tuple[int, ...]) -> Floats:
-    """Spread that never shrinks with the lead, and medians faded towards zero at long leads."""
-    middle = residuals[:, :, MEDIAN, None]
-    spread = residuals - middle
-    upper = np.arange(len(LEVELS)) > MEDIAN
-    wide = np.where(upper, np.maximum.accumulate(spread, axis=1), np.minimum.accumulate(spread, axis=1))
-    return middle / (1.0 + BIAS_FADES_PER_STEP * np.asarray(leads))[:, None] + wide
+        errors[:, : len(FILTERS)] *= known[:, :1]
+    cyclic = np.flatnonzero(season)
+    if cyclic.size:
+        ahead = np.broadcast_to(np.asarray(leads, dtype=np.intp)[:, None], origins.shape)
+        both = seasonal(values[cyclic], levels[ANCHOR][cyclic], season[cyclic], np.maximum(origins, 0), ahead)
+        behind = origins[:, None] - settled[cyclic] >= season[cyclic, None]
+        known[:, 1, cyclic] = known[:, 0, cyclic] * behind
+        for baseline, forecast in zip((SEASONAL_NAIVE, SEASONAL_SHIFTED), both, strict=True):
+            wrong = np.nan_to_num(outcome[cyclic][:, None] - forecast).swapaxes(0, 1)
+            errors[:, baseline, cyclic] = wrong * known[:, 1, cyclic]
+    return _Errors(errors, known, origins)
 
 
 def leading_filter(weights: Floats) -> Ints:

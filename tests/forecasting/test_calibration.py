@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 
 from forecasting.calibration import (
+    HALF_SHARED,
     NARROWEST_OFFSET,
     RATE,
+    SHARED_RATE,
     WIDEST_OFFSET,
     Calibration,
     corrected,
@@ -47,10 +49,12 @@ def test_one_outcome_above_raises_the_upper_offsets_by_hand_computed_steps() -> 
     calibration = _run(np.asarray([100.0]), deviation=1.0)
 
     lower02, lower10, upper90, upper98 = calibration.offsets[0, 0]
-    assert np.isclose(upper90, RATE * 0.9)
-    assert np.isclose(upper98, RATE * 0.98)
-    assert np.isclose(lower10, -RATE * 0.1)
-    assert np.isclose(lower02, -RATE * 0.02)
+    # A single series: its own rate, and what the shared one leaves to a batch of one.
+    rate = RATE + SHARED_RATE / (1.0 + HALF_SHARED)
+    assert np.isclose(upper90, rate * 0.9)
+    assert np.isclose(upper98, rate * 0.98)
+    assert np.isclose(lower10, -rate * 0.1)
+    assert np.isclose(lower02, -rate * 0.02)
 
 
 def test_feedback_comes_only_when_the_outcome_is_due() -> None:
@@ -112,12 +116,40 @@ def test_correction_stretches_one_side_and_keeps_the_median() -> None:
     assert stretched[0, 0, P10] >= quantiles[0, 0, P10]
 
 
-def test_new_series_start_from_nothing_and_ignore_what_waits() -> None:
+def test_series_of_one_batch_learn_from_each_other() -> None:
+    calibration = issued(uncalibrated(2, (1, 4)), _normal(2, 1.0), np.zeros((2, 2, len(LEVELS))), 0.0, STEP_S)
+    row, known = np.zeros((2, 8)), np.ones((2, 8), dtype=bool)
+    row[0] = 100.0
+
+    offsets = observed(calibration, row, known, STEP_S, STEP_S).offsets[:, 0, 2]
+
+    # Missed by 0.9 and by -0.1: 0.4 on average, of which two series share two sixths of the rate.
+    shared = SHARED_RATE * 2.0 / (2.0 + HALF_SHARED) * 0.4
+    assert np.allclose(offsets, [RATE * 0.9 + shared, -RATE * 0.1 + shared])
+
+
+def test_series_without_outcome_are_not_moved_by_the_others() -> None:
+    calibration = issued(uncalibrated(2, (1, 4)), _normal(2, 1.0), np.zeros((2, 2, len(LEVELS))), 0.0, STEP_S)
+    known = np.ones((2, 8), dtype=bool)
+    known[1] = False
+
+    offsets = observed(calibration, np.full((2, 8), 100.0), known, STEP_S, STEP_S).offsets
+
+    assert offsets[0].any()
+    assert not offsets[1].any()
+
+
+def test_new_series_start_from_the_others_and_ignore_what_waits() -> None:
     calibration = _run(np.asarray([100.0] * 30), deviation=1.0)
 
     rows = selected(calibration, [-1, 0])
     later = observed(rows, np.full((2, 8), 100.0), np.ones((2, 8), dtype=bool), 40 * STEP_S, STEP_S)
 
-    assert not later.offsets[0].any()
+    assert np.array_equal(rows.offsets[0], calibration.offsets[0])
+    assert np.array_equal(later.offsets[0], rows.offsets[0])
     assert later.outcomes[0] == 0.0
     assert later.outcomes[1] > calibration.outcomes[0]
+
+
+def test_the_first_series_of_all_start_from_nothing() -> None:
+    assert not selected(uncalibrated(1, (1, 4)), [-1, 0]).offsets.any()

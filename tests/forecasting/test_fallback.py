@@ -211,6 +211,20 @@ def test_bands_cover_what_they_promise_on_an_autoregressive_series() -> None:
         assert 0.74 < ((outcomes >= low) & (outcomes <= high)).mean() < 0.87, lead
 
 
+def test_long_leads_keep_their_word_while_history_is_short() -> None:
+    rng = np.random.default_rng(19)
+    walks = 100.0 * np.exp(np.cumsum(rng.normal(scale=0.02, size=(24, 344)), axis=1))
+    series = rng.poisson(walks * STEP_S) / STEP_S
+
+    forecasts, _ = _ticks(series, 120, 280, context=120, kinds=(SeriesKind.DEMAND,) * 24)
+
+    for lead in (20, 40, 64):
+        outcomes = np.stack([series[:, 120 + place + lead - 1] for place in range(len(forecasts))])
+        low = np.stack([forecast.quantile(0.1)[:, lead - 1] for forecast in forecasts])
+        high = np.stack([forecast.quantile(0.9)[:, lead - 1] for forecast in forecasts])
+        assert 0.8 < ((outcomes >= low) & (outcomes <= high)).mean() < 0.93, lead
+
+
 def test_seasonal_series_is_forecast_far_better_than_by_its_last_value() -> None:
     series = _diurnal(620, seed=8, period=80.0)
     forecasts, _ = _ticks(series, 300, 500)

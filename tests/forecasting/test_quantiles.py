@@ -17,6 +17,15 @@ def test_quantiles_of_99_points_are_those_points() -> None:
     assert np.isclose(quantiles[P90], 90.0)
 
 
+def test_points_worth_fewer_lie_further_out() -> None:
+    # 99 points worth 33: level 0.9 is their rank 0.9 · 34 = 30.6, the share (30.6 - 0.5) / 33 = 0.912 of all; that lies
+    # at 0.912 · 99 + 0.5 = 90.8 of the 99.
+    quantiles = empirical_quantiles(np.arange(1.0, 100.0)[None], 1.0 / 3.0)[0]
+
+    assert quantiles[P50] == 50.0
+    assert np.isclose(quantiles[P90], 90.8)
+
+
 def test_unknown_residuals_are_left_out() -> None:
     with_gaps = np.r_[np.arange(1.0, 100.0), np.full(40, np.nan)][None]
 
