@@ -54,6 +54,8 @@ class Probes:
         self._nodes_ready = tuple(node.ready for node in world.nodes.values())
         self._offered = self._failed = self._ok = 0
         self._has_read = False
+        #: Good answers by pod slot until this look, and until the one before.
+        self._progress = self._progress_before = world.engine.pods.requests * 0
         self._recent: deque[float] = deque(maxlen=_RECENT_S)
         self._usual_rps: float | None = None
         self.gateway_rate_rps: float | None = None
@@ -65,6 +67,8 @@ class Probes:
         A node that is gone for good, and whose pods are out of rotation, is no news.
         """
         failed_ratio = self._read_gateway()
+        counters = self._world.engine.pods
+        self._progress_before, self._progress = self._progress, counters.requests - counters.errors
         surging = self._surges()
         if surging or (failed_ratio is not None and failed_ratio >= _TROUBLED_RATIO):
             return True
@@ -84,18 +88,25 @@ class Probes:
         nodes = self._world.nodes
         heard = {node.zone for node in nodes.values() if node.reachable}
         # None: the vantage point itself is gone, or cut off from the rest and heard no more.
-        answered = {zone: True if zone in heard else None for zone in self._vantage_zones()}
-        silent = {zone: False if zone in heard else None for zone in answered}
+        zones = self._vantage_zones()
+        by_answer = {
+            answer: {zone: answer if zone in heard else None for zone in zones} for answer in (True, False, None)
+        }
         return tuple(
-            ProbeSeen(deployment.name, pod.name, pod.node, pod.zone, answered if self._answers(pod) else silent)
+            ProbeSeen(deployment.name, pod.name, pod.node, pod.zone, by_answer[self._answers(pod)])
             for deployment in self._world.services.values()
             for pod in deployment.pods
             if pod.slot is not None and (pod.ready or not pod.traffic_on) and not pod.deleting
         )
 
-    def _answers(self, pod: Pod) -> bool:
-        reachable = pod.node is not None and self._world.nodes[pod.node].reachable
-        return reachable and pod.stage is Stage.SERVING and not self._is_late(pod)
+    def _answers(self, pod: Pod) -> bool | None:
+        """None: it keeps the probe waiting and still answers others, so it is busy and not proven dead."""
+        if pod.node is None or not self._world.nodes[pod.node].reachable or pod.stage is not Stage.SERVING:
+            return False
+        if not self._is_late(pod):
+            return True
+        assert pod.slot is not None
+        return None if self._progress[pod.slot] > self._progress_before[pod.slot] else False
 
     def _vantage_zones(self) -> tuple[str, ...]:
         gateways = (pod.zone for pod in self._gateway.pods if pod.ready and pod.zone is not None)
