@@ -92,7 +92,10 @@ def corrected(quantiles: Floats, calibration: Calibration) -> Floats:
         return quantiles
     stretch = lead_interpolation(calibration.leads, quantiles.shape[1]) @ (calibration.offsets @ _ACROSS_LEVELS)
     middle = quantiles[:, :, MEDIAN, None]
-    return np.asarray(middle + (quantiles - middle) * (1.0 + stretch))
+    stretch += 1.0
+    stretch *= quantiles - middle
+    stretch += middle
+    return np.asarray(stretch)
 
 
 def issued(calibration: Calibration, quantiles: Floats, naive: Floats, last_at_s: float, step_s: float) -> Calibration:

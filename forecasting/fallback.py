@@ -103,7 +103,9 @@ class FallbackForecaster:
             return state
         leads = leads_of(state.horizon_steps)
         same_time = _moved_on(state, elapsed)
-        anchors = leading_filter(mixture_weights(state.slow, state.quick, leads))
+        anchors = np.zeros(len(state.names), dtype=np.intp)
+        if np.isfinite(same_time[:, :, -1]).any():
+            anchors = leading_filter(mixture_weights(state.slow, state.quick, leads))
         errors = newest_errors(history.values, history.demand, state.season, same_time, anchors, leads)
         errors[~history.judged[:, -1]] = np.nan
         slow_lives, quick_lives = half_lives(leads)
@@ -186,7 +188,8 @@ def _assembled(
 ) -> Forecast:
     """The forecast over all series of the request; rows without one are NaN and named."""
     coverage, skill = state.calibration.coverage(), state.calibration.skill()
-    broken = ~(np.isfinite(quantiles).all(axis=(1, 2)) & np.isfinite(paths).all(axis=(1, 2)))
+    # Sums of finite numbers as small as `history.LARGEST_VALUE` allows are finite; anything else spoils its sum.
+    broken = ~np.isfinite(quantiles.sum(axis=(1, 2)) + paths.sum(axis=(1, 2)))
     unavailable = dict(history.unavailable)
     for place in np.flatnonzero(broken):
         unavailable[state.names[place]] = NoForecastReason.MODEL_FAILED

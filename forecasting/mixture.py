@@ -11,6 +11,7 @@ from forecasting.baselines import (
     SAME_TIME,
     SEASONAL_NAIVE,
     SEASONAL_SHIFTED,
+    TRENDED,
     anchor_level,
     filtered_at,
     growths,
@@ -21,7 +22,7 @@ from forecasting.fallback_state import FallbackState, leads_of
 from forecasting.forecast import Floats, ForecastRequest, SeriesKind
 from forecasting.history import LARGEST_VALUE, Bools, History, Ints
 from forecasting.quantiles import lead_interpolation
-from forecasting.residuals import volatility
+from forecasting.residuals import volatility_now
 from forecasting.rolling import leading_filter, mixture_weights
 
 #: A same-time baseline that was never scored starts this much worse than the best one.
@@ -77,9 +78,8 @@ def centre(mixture: Mixture, state: FallbackState, history: History) -> Floats:
     steps = weights.shape[1]
     filters = weights[:, :, : len(FILTERS)]
     points: Floats = np.matmul(filters, levels.T[:, :, None])[:, :, 0]
-    points += (
-        filters * growths(history.demand, tuple(range(1, steps + 1))).swapaxes(1, 2) * mixture.slopes.T[:, None]
-    ).sum(axis=2)
+    trends = growths(history.demand, tuple(range(1, steps + 1)))[:, TRENDED].swapaxes(1, 2) * weights[:, :, TRENDED]
+    points += np.matmul(trends, mixture.slopes[TRENDED].T[:, :, None])[:, :, 0]
     rows = np.flatnonzero(state.season)
     if rows.size:
         naive, shifted = seasonal_now(history.values[rows], state.season[rows], np.arange(1, steps + 1))
@@ -107,7 +107,7 @@ def spread(points: Floats, state: FallbackState, history: History) -> Floats:
     for row in np.flatnonzero(history.gap_steps):
         later = np.minimum(np.arange(points.shape[1]) + history.gap_steps[row], points.shape[1] - 1)
         deviations[row] = deviations[row, later]
-    moves = volatility(history.values)[:, -1]
+    moves = volatility_now(history.values)
     deviations *= np.where(moves > 0.0, moves, 1.0)[:, None, None]
     deviations += points[:, :, None]
     return np.asarray(deviations)
@@ -125,9 +125,8 @@ def naive_quantiles(state: FallbackState, history: History) -> Floats:
 
 def clamped(quantiles: Floats, mixture: Mixture, history: History, request: ForecastRequest) -> Floats:
     """Quantiles within what the history makes believable, and within the hard limits."""
-    seen = history.known
-    low = np.where(seen, history.values, np.inf).min(axis=1)
-    high = np.where(seen, history.values, -np.inf).max(axis=1)
+    # What stands in for unknown points lies between known ones.
+    low, high = history.values.min(axis=1), history.values.max(axis=1)
     reach = np.arange(1, quantiles.shape[1] + 1) * TREND_SHARE
     span = RANGE_SHARE * (high - low)
     top = (high + span)[:, None] + np.maximum(mixture.slopes.max(axis=0), 0.0)[:, None] * reach
@@ -135,7 +134,10 @@ def clamped(quantiles: Floats, mixture: Mixture, history: History, request: Fore
     lower, upper = hard_limits(history.rows, request)
     top = np.clip(top, lower[:, None], upper[:, None])
     bottom = np.clip(bottom, lower[:, None], upper[:, None])
-    return np.clip(quantiles, bottom[:, :, None], top[:, :, None])
+    # Quantiles rise along the last axis, and mostly lie within.
+    if (quantiles[:, :, 0] < bottom).any() or (quantiles[:, :, -1] > top).any():
+        return np.clip(quantiles, bottom[:, :, None], top[:, :, None])
+    return quantiles
 
 
 def hard_limits(rows: Ints, request: ForecastRequest) -> tuple[Floats, Floats]:

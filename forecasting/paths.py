@@ -9,6 +9,7 @@ every step, which says nothing but "it grew".
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasting.forecast import Floats
 from forecasting.history import Bools, Ints
@@ -18,6 +19,8 @@ from forecasting.quantiles import sampling_weights
 FEWEST_SEGMENTS = 24
 #: Lag-1 correlation of the AR(1) ranks: a random walk's neighbours at medium leads, so peaks are not over-dispersed.
 AR_CORRELATION = 0.95
+#: Width of the noise that orders equal departures, in typical ones.
+TIES = 3e-4
 _BLOCK = 32
 
 
@@ -60,57 +63,76 @@ def joint_paths(
     """
     rows, steps, _ = quantiles.shape
     origins = segment_origins(known, steps, samples, rng)
-    jitter = rng.random((steps, samples))
+    jitter = (rng.random((steps, samples)) * TIES).astype(np.float32)
     measured = (known.shape[1] - np.argmax(known, axis=1) >= steps + FEWEST_SEGMENTS) & (origins.size > 0)
     if not measured.all():
         unmeasured_order = np.argsort(_ar_ranks(steps, samples, rng), axis=-1)
     paths = np.empty((rows, steps, samples))
     weights = sampling_weights(samples)
-    ahead = np.arange(1, steps + 1)
-    lower, upper = limits
     for start in range(0, rows, _BLOCK):
         block = slice(start, min(start + _BLOCK, rows))
         drawn = quantiles[block] @ weights
-        np.clip(drawn, lower[block, None, None], upper[block, None, None], out=drawn)
+        _limited(drawn, quantiles[block], limits[0][block, None], limits[1][block, None])
         if origins.size:
-            template = np.take(values[block], origins + ahead[:, None], axis=1)
-            template -= level[block][:, None, origins]
-            if slope[block].any():
-                template -= slope[block][:, None, origins] * ahead[:, None]
-            order = _order(template, jitter)
+            order = _order(_departures(values[block], level[block], slope[block], origins, steps), jitter)
             if not measured[block].all():
                 order[~measured[block]] = unmeasured_order
         else:
-            order = np.broadcast_to(unmeasured_order, drawn.shape)
+            order = np.broadcast_to(unmeasured_order, drawn.shape).copy()
         _scatter(paths[block], order, drawn)
     return paths.swapaxes(1, 2)
 
 
-def _order(template: Floats, jitter: Floats) -> Ints:
+def _limited(drawn: Floats, quantiles: Floats, lower: Floats, upper: Floats) -> None:
+    """Cuts samples, which rise along the last axis but for rounding, off at the limits `(rows, 1)` where they touch."""
+    if ((quantiles[:, :, 0] <= lower) | (drawn[:, :, 0] < lower)).any():
+        np.maximum(drawn, lower[:, :, None], out=drawn)
+    if ((quantiles[:, :, -1] >= upper) | (drawn[:, :, -1] > upper)).any():
+        np.minimum(drawn, upper[:, :, None], out=drawn)
+
+
+def _departures(values: Floats, level: Floats, slope: Floats, origins: Ints, steps: int) -> NDArray[np.float32]:
+    """What came after each origin less what was believed then, `(rows, steps, origins)`.
+
+    In units of a typical departure, and in float32: only their order is used.
+    """
+    middle = max(1, steps // 2)
+    typical = np.abs(values[:, middle:] - level[:, :-middle]).mean(axis=1, keepdims=True)
+    unit = 1.0 / np.maximum(typical, 1e-300)
+    centre = level[:, -1:]
+    came = ((values - centre) * unit).astype(np.float32)
+    believed = ((level[:, origins] - centre) * unit).astype(np.float32)
+    ahead = np.arange(1, steps + 1)
+    departures = np.take(came, origins + ahead[:, None], axis=1)
+    departures -= believed[:, None]
+    if slope.any():
+        departures -= (slope[:, origins] * unit).astype(np.float32)[:, None] * ahead.astype(np.float32)[:, None]
+    return departures
+
+
+def _order(departures: NDArray[np.float32], jitter: NDArray[np.float32]) -> Ints:
     """Argsort of the last axis. Equal values (counts, zeros) are put in random order, else they would move together.
 
-    A float32 sort with the sample's index in the lowest mantissa bits: several times faster than argsort, and ranks
-    need no more than the remaining bits.
+    A sort with the sample's index in the lowest mantissa bits: several times faster than argsort, and ranks need no
+    more than the remaining bits.
     """
-    samples = template.shape[-1]
+    samples = departures.shape[-1]
     bits = max(1, int(samples - 1).bit_length())
-    typical = np.abs(template).mean(axis=(1, 2), keepdims=True)
-    template *= 1.0 / np.maximum(typical, 1e-300)
-    template += jitter * 3e-4
+    departures += jitter
     if bits > 10:
-        return np.argsort(template, axis=-1)
-    packed = template.astype(np.float32).view(np.uint32)
+        return np.argsort(departures, axis=-1)
+    packed = departures.view(np.uint32)
     packed &= np.uint32(0xFFFFFFFF << bits & 0xFFFFFFFF)
     packed |= np.arange(samples, dtype=np.uint32)
-    packed.view(np.float32).sort(axis=-1)
+    departures.sort(axis=-1)
     packed &= np.uint32((1 << bits) - 1)
     return packed.astype(np.intp)
 
 
 def _scatter(paths: Floats, order: Ints, drawn: Floats) -> None:
     rows, steps, samples = drawn.shape
-    flat = order + (np.arange(rows * steps) * samples).reshape(rows, steps, 1)
-    paths.reshape(-1)[flat.reshape(-1)] = drawn.reshape(-1)
+    order += (np.arange(rows * steps) * samples).reshape(rows, steps, 1)
+    paths.reshape(-1)[order.reshape(-1)] = drawn.reshape(-1)
 
 
 def _ar_ranks(steps: int, samples: int, rng: np.random.Generator) -> Floats:

@@ -6,11 +6,15 @@ the lead before, growing as spread grew at shorter leads, and for demand from th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from forecasting.forecast import Floats
 from forecasting.quantiles import MEDIAN, NORMAL_SCORES, P10, P90, empirical_quantiles
 
+#: Half-life of recent movement.
+RECENT_HALF_LIFE_STEPS = 32.0
 #: Independent errors that count fully; fewer are filled up in proportion.
 ENOUGH_ERRORS = 40.0
 #: Overlapping windows tell more than the disjoint ones that fit in, about twice as much.
@@ -33,10 +37,27 @@ def volatility(values: Floats) -> Floats:
     """How much each row moves around each point, `(rows, points)`: its mean absolute step, half of it a recent mean."""
     steps = np.abs(np.diff(values, axis=1, prepend=values[:, :1]))
     overall = steps.mean(axis=1, keepdims=True)
-    decay = 0.5 ** (1.0 / 32.0)
-    weights = decay ** np.arange(steps.shape[1] - 1, -1, -1, dtype=np.float64)
-    recent = overall + np.cumsum((steps - overall) * weights, axis=1) * ((1.0 - decay) / weights)
+    weights = _recency(steps.shape[1])
+    recent = overall + np.cumsum((steps - overall) * weights, axis=1) * (weights[-1] / weights)
     return np.asarray(np.maximum(0.5 * recent + 0.5 * overall, 0.0))
+
+
+def volatility_now(values: Floats) -> Floats:
+    """`volatility` at the newest point, `(rows,)`."""
+    points = values.shape[1]
+    steps = np.abs(values[:, 1:] - values[:, :-1])
+    overall = steps.sum(axis=1) / points
+    weights = _recency(points)
+    recent = overall * (1.0 - weights.sum()) + steps @ weights[1:]
+    return np.asarray(np.maximum(0.5 * recent + 0.5 * overall, 0.0))
+
+
+@lru_cache(maxsize=16)
+def _recency(points: int) -> Floats:
+    decay = 0.5 ** (1.0 / RECENT_HALF_LIFE_STEPS)
+    weights: Floats = (1.0 - decay) * decay ** np.arange(points - 1, -1, -1, dtype=np.float64)
+    weights.setflags(write=False)
+    return weights
 
 
 def residual_quantiles(errors: Floats, unseen: Floats, leads: tuple[int, ...], stride: int) -> Floats:

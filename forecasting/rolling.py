@@ -7,6 +7,7 @@ off in blocks to bound memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -76,25 +77,41 @@ def mixture_weights(slow: Floats, quick: Floats, leads: tuple[int, ...]) -> Floa
     A lead also listens to the shorter ones, the more so the longer it is, since its own outcomes are that much older
     news: a leak that began twenty steps ago has no outcome yet at lead 64.
     """
-    with np.errstate(invalid="ignore"):
-        loss = (1.0 - QUICK_SHARE) * slow + QUICK_SHARE * quick
+    loss = (1.0 - QUICK_SHARE) * slow + QUICK_SHARE * quick
     measured = np.isfinite(loss)
-    floor = np.where(measured, loss, 0.0).max(axis=-1, keepdims=True) * 1e-6 + 1e-300
-    log_loss = np.where(measured, np.log(np.where(measured, loss, 1.0) + floor), np.nan)
+    known = np.where(measured, loss, 0.0)
+    floor = known.max(axis=-1, keepdims=True) * 1e-6 + 1e-300
+    log_loss = np.log(known + floor)
     best = np.where(measured, log_loss, np.inf).min(axis=-1, keepdims=True)
-    relative = np.where(measured, log_loss - np.where(np.isfinite(best), best, 0.0), np.nan)
-    blended = relative.copy()
-    for place, lead in enumerate(leads[1:], start=1):
-        shorter, own = blended[:, place - 1], relative[:, place]
-        carried = lead / (lead + NEWS_STEPS)
-        both = carried * shorter + (1.0 - carried) * own
-        blended[:, place] = np.where(np.isnan(own), shorter, np.where(np.isnan(shorter), own, both))
-    usable = np.isfinite(blended)
-    scores = np.where(usable, np.exp(-SHARPNESS * np.where(usable, blended, 0.0)), 0.0)
+    relative = np.where(measured, log_loss - np.where(np.isfinite(best), best, 0.0), 0.0)
+    ever = measured.any(axis=1, keepdims=True)
+    if (measured == ever).all():
+        blended, usable = _carrying(leads) @ relative, ever
+    else:
+        blended, usable = _carried(relative, measured, leads)
+    scores = np.exp(-SHARPNESS * blended) * usable
     total = scores.sum(axis=-1, keepdims=True)
     weights: Floats = scores / np.maximum(total, 1e-300)
-    weights[..., 0] += np.where(total[..., 0] > 0.0, 0.0, 1.0)  # nothing measured: the random walk
+    weights[..., 0] += total[..., 0] <= 0.0  # nothing measured: the random walk
     return weights
+
+
+@lru_cache(maxsize=16)
+def _carrying(leads: tuple[int, ...]) -> Floats:
+    """`(leads, leads)`: what `_carried` makes of losses that are known at all leads, as a matrix."""
+    each = np.eye(len(leads))[:, :, None]
+    return _carried(each, np.ones_like(each, dtype=bool), leads)[0][:, :, 0].T.copy()
+
+
+def _carried(relative: Floats, measured: Bools, leads: tuple[int, ...]) -> tuple[Floats, Bools]:
+    """Losses `(rows, leads, baselines)` that listen to those of shorter leads, and where there are any."""
+    blended, usable = relative.copy(), measured.copy()
+    for place, lead in enumerate(leads[1:], start=1):
+        shorter, own = blended[:, place - 1].copy(), relative[:, place]
+        carried = np.where(usable[:, place - 1], np.where(measured[:, place], lead / (lead + NEWS_STEPS), 1.0), 0.0)
+        blended[:, place] = carried * shorter + (1.0 - carried) * own
+        usable[:, place] |= usable[:, place - 1]
+    return blended, usable
 
 
 def backtest(
