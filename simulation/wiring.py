@@ -28,7 +28,7 @@ from simulation.controllers.peers_arm import (
 from simulation.controllers.persistence import PersistenceForecaster
 from simulation.controllers.policy_set import policies_for
 from simulation.controllers.run_log import RunLog
-from simulation.feeds.metrics_server import HOUSEKEEPING_S, RESOLUTION_S, MetricsServer
+from simulation.feeds.metrics_server import HOUSEKEEPING_BEAT_S, RESOLUTION_S, MetricsServer
 from simulation.feeds.probes import Probes
 from simulation.feeds.prometheus import Prometheus
 from simulation.recorder import Recorder
@@ -68,14 +68,13 @@ def assemble(scenario: Scenario, settings: ArmSettings, seed: int) -> Run:
     world = World(scenario, seed)
     log, floors, schedule = RunLog(), Floors(), Schedule()
     recorder = Recorder(world, settings, seed, log, own_pods(settings, scenario.topology))
-    prometheus, metrics_server = Prometheus(world, seed), MetricsServer(world)
+    prometheus, metrics_server = Prometheus(world, seed), MetricsServer(world, seed)
     if _reads_prometheus(settings, scenario.topology):
         schedule.every(PROMETHEUS_PERIOD_S, prometheus.first_s, prometheus.scrape)
-    for period_s, purpose, activity in (
-        (HOUSEKEEPING_S, "kubelet housekeeping", metrics_server.housekeep),
-        (RESOLUTION_S, "metrics server", metrics_server.scrape),
-    ):
-        schedule.every(period_s, world.now_s + _phase_s(seed, purpose, "", period_s), activity)
+    first_second_s = float(-(-world.now_s // 1))
+    schedule.every(HOUSEKEEPING_BEAT_S, first_second_s, metrics_server.housekeep)
+    scrape_phase_s = _phase_s(seed, "metrics server", "", RESOLUTION_S)
+    schedule.every(RESOLUTION_S, world.now_s + scrape_phase_s, metrics_server.scrape)
     hpas = _autoscalers(world, settings, seed, metrics_server, prometheus, floors, log, schedule)
     process = None
     fast_look: Callable[[float], None] | None = None
@@ -95,7 +94,6 @@ def assemble(scenario: Scenario, settings: ArmSettings, seed: int) -> Run:
         schedule.every(SETTLE_PERIOD_S, world.now_s + _phase_s(seed, "revert", "", SETTLE_PERIOD_S), cluster.settle)
         _add_loop(world, process, recorder, log, schedule, seed)
         fast_look = _FastLane(world, process, probes, cluster, log).look
-    first_second_s = float(-(-world.now_s // 1))
     schedule.every(1.0, first_second_s + 1.0, _each_second(recorder, fast_look))
     return Run(world, schedule, recorder, log, hpas, process)
 

@@ -13,7 +13,7 @@ from simulation.wiring import assemble
 OUTAGE_S = 120.0
 
 
-@pytest.mark.parametrize("seed", [1, 9, 11])
+@pytest.mark.parametrize("seed", range(1, 8))
 def test_hpa_that_loses_its_samples_does_nothing_through_two_minutes_of_outage(seed: int) -> None:
     """Two pods of 20 requests/s, two and a half minutes old, are stepped from 10 to 45.
 
