@@ -7,8 +7,8 @@ import pytest
 
 from simulation.arms import ARM_NAMES, ArmUnknown
 from simulation.result import RunResult
-from simulation.run import run
-from simulation.scenario import Fault, FaultKind, Scenario
+from simulation.run import TooManyInProgress, run
+from simulation.scenario import Fault, FaultKind, Scenario, scenario_of
 from simulation.topology import Hpa
 
 
@@ -129,3 +129,24 @@ def test_an_hpa_on_request_rates_reads_them_from_prometheus(small_shop: Scenario
 
     assert 4 <= desired[0, 30] <= 5
     assert desired[0, -1] == 10
+
+
+def test_a_run_with_more_in_progress_than_can_be_followed_fails() -> None:
+    """5,000 requests/s that wait for a minute each: 131,072 are under way after 26 s."""
+    flood = scenario_of(
+        {
+            "name": "flood",
+            "duration_s": 35,
+            "warm_up_s": 0,
+            "load": {"rps": 5000, "roughness": 0},
+            "topology": {
+                "services": [{"name": "web", "concurrency": 100_000, "memory_per_request_mib": 0}],
+                "operations": [{"name": "web.wait", "cpu_ms": 0.01, "wait_ms": 60_000}],
+                "classes": [{"name": "wait", "share": 1, "operation": "web.wait", "patience_s": 120}],
+            },
+        },
+        "flood",
+    )
+
+    with pytest.raises(TooManyInProgress, match="requests found no room"):
+        run(flood, "hpa-default", seed=1)
