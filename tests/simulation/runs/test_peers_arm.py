@@ -72,8 +72,9 @@ def test_a_periodic_forecast_needs_two_periods_and_then_scales_before_the_rise(s
 
 
 def test_a_prediction_over_replica_counts_is_never_below_the_hpas_own(step: Scenario) -> None:
-    plain = run(step, "hpa-tuned", seed=3)
-    linear = run(step, "phpa-linear", seed=3)
+    same_hpa = {"hpa_target_pct": 60, "hpa_up_window_s": 0, "hpa_up_pct": 200}
+    plain = run(step, "hpa-tuned", seed=3, settings=same_hpa)
+    linear = run(step, "phpa-linear", seed=3, settings=same_hpa)
 
     assert replicas_at(linear, "gateway", 235) >= replicas_at(plain, "gateway", 235)
     assert {r.by for r in linear.resizes} == {"peer"}
