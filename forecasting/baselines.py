@@ -106,17 +106,32 @@ def smoothed(values: Floats, decay: float) -> Floats:
     One cumulative sum in growing weights: with 1,024 points and a half-life of 2 the weights reach 1e154,
     which float64 holds.
     """
-    points = values.shape[1]
+    weights, inverse = _smoothing(values.shape[1], decay)
+    return np.asarray(np.cumsum(values * weights, axis=1) * inverse)
+
+
+@lru_cache(maxsize=128)
+def _smoothing(points: int, decay: float) -> tuple[Floats, Floats]:
     weights = decay ** np.arange(points - 1, -1, -1, dtype=np.float64)
-    return np.asarray(np.cumsum(values * weights, axis=1) * ((1.0 - decay) / weights))
+    inverse = (1.0 - decay) / weights
+    weights.setflags(write=False)
+    inverse.setflags(write=False)
+    return weights, inverse
 
 
 @lru_cache(maxsize=16)
 def filter_weights(points: int, lags: tuple[int, ...]) -> Floats:
-    """`(points, 2 · filters · lags)`: values @ weights = levels, then slopes, `lags` points before the newest."""
-    columns = [points - 1 - lag for lag in lags]
-    levels, slopes = filtered(np.eye(points))
-    both = np.stack([levels[:, :, columns], slopes[:, :, columns]])  # (2, filters, points, lags)
+    """`(points, 2 · filters · lags)`: values @ weights = levels, then slopes, `lags` points before the newest.
+
+    What a point contributes depends on how long ago it was; the first one also stands for all that lies before it.
+    """
+    impulse = np.zeros((1, points + 1))
+    impulse[0, 1] = 1.0
+    responses = np.stack(filtered(impulse))[:, :, 0, :0:-1]  # (2, filters, points), newest last
+    both = np.zeros((2, len(FILTERS), points, len(lags)))
+    for place, lag in enumerate(lags):
+        both[:, :, : points - lag, place] = responses[:, :, lag:]
+    both[:, :, 0] = np.asarray([1.0, 0.0])[:, None, None] - both[:, :, 1:].sum(axis=2)
     weights = np.ascontiguousarray(both.transpose(2, 0, 1, 3).reshape(points, -1))
     weights.setflags(write=False)
     return weights
@@ -135,19 +150,18 @@ def seasonal(values: Floats, anchor: Floats, season: Ints, origins: Ints, leads:
     `anchor` is the level at every point, `(rows, points)`. The second forecast is the average of the last two cycles
     where the history holds them, each moved from its own level to today's. NaN where no whole cycle lies behind.
     """
-    shape = np.broadcast_shapes(origins.shape, leads.shape)
-    season = season.reshape(-1, *(1 for _ in shape))
-    origin = np.broadcast_to(origins, (values.shape[0], *shape))
-    into_cycle = (leads - 1) % np.maximum(season, 1) + 1
-    one, two = origin - season, origin - 2 * season
+    dimensions = max(origins.ndim, leads.ndim)
+    season = season.reshape(-1, *(1,) * dimensions)
+    into_cycle = (leads - 1) % np.maximum(season, 1) + (season > 0)
+    one = origins - season
+    before = np.where(one >= season, one - season, one)
     last = _at(values, one + into_cycle)
-    before = np.where(two >= 0, two, one)
-    level = _at(anchor, origin)
-    shifted = level + 0.5 * (last - _at(anchor, one) + _at(values, before + into_cycle) - _at(anchor, before))
+    change = _at(anchor, one + season) - 0.5 * (_at(anchor, one) + _at(anchor, before))
+    shifted = change + 0.5 * (last + _at(values, before + into_cycle))
     known = (season > 0) & (one >= 0)
     return np.where(known, last, np.nan), np.where(known, shifted, np.nan)
 
 
 def _at(values: Floats, index: Ints) -> Floats:
-    rows = np.arange(values.shape[0]).reshape(-1, *(1 for _ in index.shape[1:]))
-    return values[rows, np.clip(index, 0, values.shape[1] - 1)]
+    rows = np.arange(values.shape[0]).reshape(-1, *(1,) * (index.ndim - 1))
+    return values[rows, np.maximum(index, 0)]

@@ -41,8 +41,9 @@ from forecasting.mixture import (
 )
 from forecasting.paths import joint_paths
 from forecasting.quantiles import monotone
-from forecasting.rolling import backtest, half_lives, leading_filter, mixture_weights, newest_errors
+from forecasting.rolling import backtest, newest_errors
 from forecasting.seasons import season_steps
+from forecasting.weights import half_lives, leading_filter, mixture_weights
 
 A = TypeVar("A", bound=np.ndarray[Any, Any])
 
@@ -188,8 +189,8 @@ def _assembled(
 ) -> Forecast:
     """The forecast over all series of the request; rows without one are NaN and named."""
     coverage, skill = state.calibration.coverage(), state.calibration.skill()
-    # Sums of finite numbers as small as `history.LARGEST_VALUE` allows are finite; anything else spoils its sum.
-    broken = ~np.isfinite(quantiles.sum(axis=(1, 2)) + paths.sum(axis=(1, 2)))
+    # Samples are made of quantiles, and a sum is finite where all of it is: values are smaller than `LARGEST_VALUE`.
+    broken = ~np.isfinite(quantiles.sum(axis=(1, 2)))
     unavailable = dict(history.unavailable)
     for place in np.flatnonzero(broken):
         unavailable[state.names[place]] = NoForecastReason.MODEL_FAILED

@@ -65,10 +65,12 @@ def clean(request: ForecastRequest, now_s: float) -> History:
 
     known = ~np.isnan(raw)
     rows, reasons = _usable(request, known, infinite, now_s)
-    if rows.size < len(request.series):
-        raw, known = raw[rows], known[rows]
     if rows.size == 0:
         return _nothing(reasons)
+    if rows.size < len(request.series):
+        raw, known = raw[rows], known[rows]
+    first = int(np.argmax(known.any(axis=0)))  # before it nobody knows anything
+    raw, known = raw[:, first:], known[:, first:]
     kinds = request.kinds or (SeriesKind.GAUGE,) * len(request.series)
     demand = np.asarray([kinds[row] is SeriesKind.DEMAND for row in rows], dtype=bool)
     censored = _censored(request, rows, raw.shape[1])

@@ -23,7 +23,7 @@ from forecasting.forecast import Floats, ForecastRequest, SeriesKind
 from forecasting.history import LARGEST_VALUE, Bools, History, Ints
 from forecasting.quantiles import lead_interpolation
 from forecasting.residuals import volatility_now
-from forecasting.rolling import leading_filter, mixture_weights
+from forecasting.weights import leading_filter, mixture_weights
 
 #: A same-time baseline that was never scored starts this much worse than the best one.
 UNSCORED_HANDICAP = 1.05
@@ -94,8 +94,8 @@ def centre(mixture: Mixture, state: FallbackState, history: History) -> Floats:
 
 def seasonal_now(values: Floats, season: Ints, leads: Ints) -> tuple[Floats, Floats]:
     """Both seasonal forecasts from the newest point, each `(rows, leads)`."""
-    origins = np.full_like(leads, values.shape[1] - 1)
-    return seasonal(values, anchor_level(values), season, origins, leads)
+    newest = np.asarray([values.shape[1] - 1], dtype=np.intp)
+    return seasonal(values, anchor_level(values), season, newest, leads)
 
 
 def spread(points: Floats, state: FallbackState, history: History) -> Floats:

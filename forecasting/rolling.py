@@ -7,9 +7,9 @@ off in blocks to bound memory.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from forecasting.baselines import (
     ANCHOR,
@@ -29,25 +29,20 @@ from forecasting.forecast import Floats
 from forecasting.history import Bools, Ints
 from forecasting.quantiles import empirical_quantiles
 from forecasting.residuals import UNSEEN_SHARE, independent_share, residual_quantiles, volatility
+from forecasting.weights import half_lives, mixture_weights
 
 #: At most this many targets per lead; more says little, since windows overlap.
-TARGETS = 160
-#: Losses forget: half-life in steps of the target's age, plus this share of the lead.
-LOSS_HALF_LIFE_STEPS = 96.0
-#: What happened in the last few steps counts once more with this share: jumps and ramps are noticed at once.
-QUICK_HALF_LIFE_STEPS = 4.0
-QUICK_SHARE = 0.3
-#: A lead of this many steps trusts its own outcomes and those of shorter leads equally.
-NEWS_STEPS = 4.0
+TARGETS = 192
 #: Points at the start on which filters have not settled and from which nothing is judged.
 SETTLING_STEPS = 6
-#: How sharply a baseline that was worse is left out: weight ~ (loss / best loss) ** -SHARPNESS.
-SHARPNESS = 9.0
 #: The level of demand, for what may come unseen, is a mean of this many newest points.
 LEVEL_STEPS = 32
 #: Baselines with a smaller share may be missing from a past mixture without making it another one.
 NEGLIGIBLE_SHARE = 0.02
 _BLOCK = 16
+
+
+Singles = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,55 +58,6 @@ class Backtest:
     quick: Floats
     residuals: Floats
     naive_residuals: Floats
-
-
-def half_lives(leads: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Slow and quick half-life at each lead, in steps, both `(leads,)`."""
-    lead = np.asarray(leads, dtype=np.float64)
-    return LOSS_HALF_LIFE_STEPS + lead, QUICK_HALF_LIFE_STEPS + 0.25 * lead
-
-
-def mixture_weights(slow: Floats, quick: Floats, leads: tuple[int, ...]) -> Floats:
-    """Share of each baseline, `(rows, leads, baselines)`, from recent losses of the same shape; unmeasured ones get 0.
-
-    A lead also listens to the shorter ones, the more so the longer it is, since its own outcomes are that much older
-    news: a leak that began twenty steps ago has no outcome yet at lead 64.
-    """
-    loss = (1.0 - QUICK_SHARE) * slow + QUICK_SHARE * quick
-    measured = np.isfinite(loss)
-    known = np.where(measured, loss, 0.0)
-    floor = known.max(axis=-1, keepdims=True) * 1e-6 + 1e-300
-    log_loss = np.log(known + floor)
-    best = np.where(measured, log_loss, np.inf).min(axis=-1, keepdims=True)
-    relative = np.where(measured, log_loss - np.where(np.isfinite(best), best, 0.0), 0.0)
-    ever = measured.any(axis=1, keepdims=True)
-    if (measured == ever).all():
-        blended, usable = _carrying(leads) @ relative, ever
-    else:
-        blended, usable = _carried(relative, measured, leads)
-    scores = np.exp(-SHARPNESS * blended) * usable
-    total = scores.sum(axis=-1, keepdims=True)
-    weights: Floats = scores / np.maximum(total, 1e-300)
-    weights[..., 0] += total[..., 0] <= 0.0  # nothing measured: the random walk
-    return weights
-
-
-@lru_cache(maxsize=16)
-def _carrying(leads: tuple[int, ...]) -> Floats:
-    """`(leads, leads)`: what `_carried` makes of losses that are known at all leads, as a matrix."""
-    each = np.eye(len(leads))[:, :, None]
-    return _carried(each, np.ones_like(each, dtype=bool), leads)[0][:, :, 0].T.copy()
-
-
-def _carried(relative: Floats, measured: Bools, leads: tuple[int, ...]) -> tuple[Floats, Bools]:
-    """Losses `(rows, leads, baselines)` that listen to those of shorter leads, and where there are any."""
-    blended, usable = relative.copy(), measured.copy()
-    for place, lead in enumerate(leads[1:], start=1):
-        shorter, own = blended[:, place - 1].copy(), relative[:, place]
-        carried = np.where(usable[:, place - 1], np.where(measured[:, place], lead / (lead + NEWS_STEPS), 1.0), 0.0)
-        blended[:, place] = carried * shorter + (1.0 - carried) * own
-        usable[:, place] |= usable[:, place - 1]
-    return blended, usable
 
 
 def backtest(
@@ -136,14 +82,15 @@ def backtest(
 
 @dataclass(frozen=True, slots=True)
 class _Errors:
-    """Errors at all leads, `(leads, baselines, rows, targets)`, zero where unknown.
+    """Errors at all leads, `(leads, baselines, rows, targets)`, zero where unknown; all but same-time baselines.
 
+    In float32: half the memory to walk through, and far more exact than what is learned from them.
     `known` `(leads, 2, rows, targets)` is 1 where errors are known, of filters first, then of cycles. `origins`
     `(leads, targets)` are the points from which they were forecast, negative where there was none.
     """
 
-    errors: Floats
-    known: Floats
+    errors: Singles
+    known: Singles
     origins: Ints
 
     def averaged(self, weights: Floats) -> Floats:
@@ -151,13 +98,12 @@ class _Errors:
 
         NaN where unknown.
         """
-        leads, baselines, rows, targets = self.errors.shape
-        sums = np.abs(self.errors).reshape(leads, -1, targets) @ weights
+        leads, measured, rows, targets = self.errors.shape
+        weights = weights.astype(np.float32)
+        sums = (np.abs(self.errors).reshape(leads, -1, targets) @ weights).reshape(leads, measured, rows, -1)
         totals = (self.known.reshape(leads, -1, targets) @ weights).reshape(leads, 2, rows, -1)
-        means = np.full((leads, baselines, rows, weights.shape[2]), np.nan)
-        sums = sums.reshape(means.shape)
-        for group, chosen in ((0, slice(0, len(FILTERS))), (1, slice(SEASONAL_NAIVE, SAME_TIME.start))):
-            # History holds no yesterday: the same-time baselines are scored tick by tick.
+        means = np.full((leads, BASELINES, rows, weights.shape[2]), np.nan)
+        for group, chosen in ((0, slice(0, len(FILTERS))), (1, slice(len(FILTERS), measured))):
             total = totals[:, group, None]
             np.divide(sums[:, chosen], total, out=means[:, chosen], where=total > 0.0)
         return means.transpose(3, 2, 0, 1)
@@ -167,7 +113,7 @@ def _block(
     values: Floats, judged: Bools, demand: Bools, season: Ints, leads: tuple[int, ...], tracked: tuple[int, ...]
 ) -> Backtest:
     points = values.shape[1]
-    stride = max(1, (points - SETTLING_STEPS) // TARGETS)
+    stride = max(1, -(-(points - SETTLING_STEPS) // TARGETS))
     targets = np.arange((points - 1 - leads[0]) % stride + leads[0], points, stride, dtype=np.intp)
     found = _errors(values, judged, demand, season, leads, targets)
     ages = (points - 1 - targets)[:, None]
@@ -178,7 +124,9 @@ def _block(
     needed = np.where(cyclic_share.T[:, :, None] > NEGLIGIBLE_SHARE, found.known[:, 1], found.known[:, 0])
     moves = volatility(values)
     moves[moves == 0.0] = 1.0  # nothing ever moved: all errors are zero
-    mixed = np.matmul(weights.swapaxes(0, 1)[:, :, None], found.errors.swapaxes(1, 2))[:, :, 0]
+    # History holds no yesterday: same-time baselines have no share in this past.
+    shares = weights[:, :, : SAME_TIME.start].swapaxes(0, 1).astype(np.float32)
+    mixed = np.matmul(shares[:, :, None], found.errors.swapaxes(1, 2))[:, :, 0]
     mixed /= moves[:, np.maximum(found.origins, 0)].swapaxes(0, 1)
     mixed[needed == 0.0] = np.nan
     level = np.abs(values[:, -LEVEL_STEPS:]).mean(axis=1)
@@ -208,10 +156,10 @@ def _errors(
     levels, slopes = filtered(values)
     origins: Ints = targets - np.asarray(leads, dtype=np.intp)[:, None]
     outcome = values[:, targets]
-    errors = np.zeros((len(leads), BASELINES, rows, targets.size))
+    errors = np.zeros((len(leads), SAME_TIME.start, rows, targets.size), dtype=np.float32)
     factors = growths(demand, leads).transpose(2, 1, 0)[:, TRENDED, :, None]
     settled = (np.argmax(judged, axis=1) + np.minimum(SETTLING_STEPS, judged.sum(axis=1) // 4))[:, None]
-    known = np.zeros((len(leads), 2, rows, targets.size))
+    known = np.zeros((len(leads), 2, rows, targets.size), dtype=np.float32)
     np.logical_and(judged[:, targets], (origins[:, None] >= settled), out=known[:, 0], casting="unsafe")
     stride = int(targets[1] - targets[0]) if targets.size > 1 else 1
     for place in range(len(leads)):
@@ -219,10 +167,9 @@ def _errors(
         # Slices, since indexing by arrays copies slowly.
         starts = slice(int(origins[place, first]) if first < targets.size else points, None, stride)
         count = targets.size - first
-        np.subtract(
-            outcome[:, first:], levels[:, :, starts][:, :, :count], out=errors[place, : len(FILTERS), :, first:]
-        )
-        errors[place, TRENDED, :, first:] -= factors[place] * slopes[TRENDED, :, starts][:, :, :count]
+        wrong = outcome[:, first:] - levels[:, :, starts][:, :, :count]
+        wrong[TRENDED] -= factors[place] * slopes[TRENDED, :, starts][:, :, :count]
+        errors[place, : len(FILTERS), :, first:] = wrong
     if not known[:, 0].all():
         errors[:, : len(FILTERS)] *= known[:, :1]
     cyclic = np.flatnonzero(season)
@@ -232,14 +179,9 @@ def _errors(
         behind = origins[:, None] - settled[cyclic] >= season[cyclic, None]
         known[:, 1, cyclic] = known[:, 0, cyclic] * behind
         for baseline, forecast in zip((SEASONAL_NAIVE, SEASONAL_SHIFTED), both, strict=True):
-            wrong = np.nan_to_num(outcome[cyclic][:, None] - forecast).swapaxes(0, 1)
-            errors[:, baseline, cyclic] = wrong * known[:, 1, cyclic]
+            missed = np.nan_to_num(outcome[cyclic][:, None] - forecast).swapaxes(0, 1)
+            errors[:, baseline, cyclic] = missed * known[:, 1, cyclic]
     return _Errors(errors, known, origins)
-
-
-def leading_filter(weights: Floats) -> Ints:
-    """The filter with the largest share over all steps of `weights` `(rows, steps, baselines)`, `(rows,)`."""
-    return np.asarray(np.argmax(weights[:, :, : len(FILTERS)].sum(axis=1), axis=1))
 
 
 def newest_errors(
