@@ -67,7 +67,7 @@ def run_view(result: RunResult, events: int = 300) -> RunView:
         seed=result.seed,
         step_s=step_s,
         entry=entry,
-        demand_rps=_means(result.client.arrived.sum(axis=0).astype(np.float64), step_s),
+        demand_rps=_means(_entering(result, entry), step_s),
         bad_pct=_bad_pct(result, step_s),
         p99_ms=_p99_ms(result, step_s),
         pods=_means(seen.pods.sum(axis=0), step_s),
@@ -81,6 +81,14 @@ def run_view(result: RunResult, events: int = 300) -> RunView:
         events=shown,
         events_left_out=left_out,
     )
+
+
+def _entering(result: RunResult, service: str) -> Floats:
+    """Requests per second that clients begin at the service, which is what its demand forecasts are about."""
+    classes = result.scenario.topology.classes
+    there = [c.name for c in classes if c.operation.partition(".")[0] == service]
+    rows = [i for i, name in enumerate(result.client.classes) if name in there]
+    return np.asarray(result.client.arrived[rows].sum(axis=0), dtype=np.float64)
 
 
 def calibration(result: RunResult) -> tuple[LeadCalibration, ...]:

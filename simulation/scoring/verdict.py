@@ -26,11 +26,13 @@ def verdict(summary: Summary) -> str:
     if down is None or pods is None:
         return f"No run of {ours} finished: there is nothing to compare."
     if ours == summary.baseline:
-        return f"{ours} was down for {_seconds(down)} at {pods:.1f} pod-hours; no other arm was asked for."
+        return f"{ours} was down for {_seconds(down)} at {_pods(pods)} pod-hours; no other arm was asked for."
     theirs_down, theirs_pods = summary.mean(summary.baseline, "downtime_s"), summary.mean(summary.baseline, "pod_hours")
-    if theirs_down is None or not theirs_pods:
-        return f"{ours} was down for {_seconds(down)} at {pods:.1f} pod-hours; no run of {summary.baseline} finished."
-    cost = f"{_cost(pods / theirs_pods)} ({pods:.1f} against {theirs_pods:.1f} pod-hours)"
+    if theirs_down is None or theirs_pods is None:
+        return (
+            f"{ours} was down for {_seconds(down)} at {_pods(pods)} pod-hours; no run of {summary.baseline} finished."
+        )
+    cost = _cost(pods, theirs_pods)
     if abs(down - theirs_down) < SAME_S:
         return f"{ours} and {summary.baseline} were both down for {_seconds(theirs_down)}; {ours} did it at {cost}."
     word = "less" if down < theirs_down else "more"
@@ -59,10 +61,18 @@ def _certainty(summary: Summary, ours: str) -> str:
     return ""
 
 
-def _cost(ratio: float) -> str:
-    if abs(ratio - 1.0) < 0.005:
-        return "the same cost"
-    return f"{abs(ratio - 1):.0%} {'lower' if ratio < 1 else 'higher'} cost".replace("%", " %")
+def _cost(ours: float, theirs: float) -> str:
+    amounts = f"({_pods(ours)} against {_pods(theirs)} pod-hours)"
+    if theirs == 0.0:
+        return f"a cost where there was none {amounts}" if ours > 0.0 else f"no cost {amounts}"
+    if abs(ours / theirs - 1.0) < 0.005:
+        return f"the same cost {amounts}"
+    change = f"{100 * abs(ours / theirs - 1.0):.0f} %"
+    return f"{change} {'lower' if ours < theirs else 'higher'} cost {amounts}"
+
+
+def _pods(hours: float) -> str:
+    return f"{hours:.1f}" if hours >= 1.0 else f"{hours:.2f}"
 
 
 def _seconds(value: float) -> str:

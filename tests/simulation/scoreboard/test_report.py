@@ -11,6 +11,7 @@ from policies.model import Mode
 from simulation.reporting.report import embedded_json, kept_together, report_html
 from simulation.reporting.run_view import calibration, run_view
 from simulation.result import Act
+from simulation.scenario import scenario_of
 from simulation.scoring.scoreboard import score
 from simulation.scoring.summary import summarise
 
@@ -72,6 +73,18 @@ def test_series_are_thinned_to_what_a_screen_shows(made_run):
     assert len(view.demand_rps) == 720
     assert view.demand_rps[:2] == [10.0, 10.0]
     assert view.bad_pct[:3] == [0.0, 1.0, 0.0]  # 1 of 100
+
+
+def test_demand_is_shown_where_it_is_forecast_at_the_gateway(made_run, made_scenario):
+    """Requests that enter elsewhere are not what the gateway's forecast is about."""
+    raw = made_scenario(100).model_dump(mode="json", exclude_unset=True)
+    raw["topology"]["classes"] = [
+        {"name": "page", "share": 1, "operation": "gateway.request"},
+        {"name": "request", "share": 1, "operation": "checkout.request"},  # the class of runs made by hand
+    ]
+
+    assert set(run_view(made_run(scenario=scenario_of(raw, "two doors"))).demand_rps) == {0.0}
+    assert set(run_view(made_run()).demand_rps) == {10.0}
 
 
 def test_calibration_counts_outcomes_inside_above_and_below_the_band(made_run, made_forecast):

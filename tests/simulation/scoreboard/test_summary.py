@@ -85,6 +85,14 @@ def test_the_verdict_of_equal_downtimes_is_about_cost(made_run, made_scenario):
     )
 
 
+def test_a_baseline_that_ran_no_pod_is_not_taken_for_one_that_did_not_finish(made_run, made_scenario):
+    scores = [score(made_run(arm="hpa-tuned", pod_hours=0.0)), score(made_run(arm="foresail", pod_hours=0.05))]
+
+    said = verdict(summarise([made_scenario(100)], ["hpa-tuned", "foresail"], [1], scores))
+
+    assert said.endswith("foresail did it at a cost where there was none (0.05 against 0.00 pod-hours).")
+
+
 def test_a_run_that_broke_leaves_the_others_standing(made_run, made_scenario):
     failure = Failure("by-hand", "foresail", 1, "ValueError: no")
 
