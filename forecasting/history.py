@@ -143,18 +143,22 @@ def _censored(request: ForecastRequest, rows: Ints, points: int) -> Bools:
 def _filled(raw: Floats, known: Bools) -> tuple[Floats, Ints]:
     """Straight lines over the gaps (level at both ends), and for every point the length of the gap it lies in."""
     points = raw.shape[1]
-    place = np.arange(points)
-    left = np.maximum.accumulate(np.where(known, place, -1), axis=1)
-    right = np.minimum.accumulate(np.where(known, place, points)[:, ::-1], axis=1)[:, ::-1]
-    start = np.where(left >= 0, left, right)
-    end = np.where(right < points, right, left)
-    low = np.take_along_axis(raw, start, axis=1)
-    high = np.take_along_axis(raw, end, axis=1)
-    share = (place - start) / np.maximum(end - start, 1)
-    filled = np.where(known, raw, low + (high - low) * np.clip(share, 0.0, 1.0))
-    lengths = np.where(known, 0, right - left - 1)
-    lengths[left < 0] = points  # before the first known point nothing is bridged
-    lengths[known] = 0
+    # Only what is missing is looked at, in rows laid end to end: mostly a few points.
+    present, missing = np.flatnonzero(known), np.flatnonzero(~known)
+    following = np.searchsorted(present, missing)
+    left, right = present[np.maximum(following - 1, 0)], present[np.minimum(following, present.size - 1)]
+    row = missing // points
+    after, before = left // points == row, right // points == row
+    after &= left < missing
+    before &= right > missing
+    start, end = np.where(after, left, right), np.where(before, right, left)
+    share = (missing - start) / np.maximum(end - start, 1)
+    flat = raw.reshape(-1)
+    filled, lengths = raw.copy(), np.zeros(raw.shape, dtype=np.intp)
+    filled.reshape(-1)[missing] = flat[start] + (flat[end] - flat[start]) * np.clip(share, 0.0, 1.0)
+    # Before the first known point nothing is bridged.
+    widths = np.where(before, right, (row + 1) * points) - left - 1
+    lengths.reshape(-1)[missing] = np.where(after, widths, points)
     return filled, lengths
 
 
