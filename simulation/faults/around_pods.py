@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from simulation.cluster.nodes import Node
 from simulation.faults.base import RunningFault
 
@@ -47,34 +49,34 @@ class NoisyNeighbour(NodeFault):
             node.thieves.pop(self.index, None)
 
 
-class NodeLoss(NodeFault):
+class StoppedNodes(NodeFault):
     """Nodes stop, and boot again at the end."""
 
-    def begin(self) -> None:
-        self._hit = self.choose(max(1, round(self.fault.size)))
-        for node in self._hit:
+    def stop(self, nodes: Iterable[Node]) -> None:
+        self._stopped = tuple(nodes)
+        for node in self._stopped:
             self.record(node)
             self.parts.node_controller.lose_node(node.name)
 
     def end(self) -> None:
-        for node in self._hit:
+        for node in self._stopped:
             self.parts.node_controller.return_node(node.name)
 
 
-class ZoneLoss(NodeFault):
-    """All nodes of a zone stop, and boot again at the end."""
+class NodeLoss(StoppedNodes):
+    """As many nodes as the fault is large."""
+
+    def begin(self) -> None:
+        self.stop(self.choose(max(1, round(self.fault.size))))
+
+
+class ZoneLoss(StoppedNodes):
+    """All nodes of a zone."""
 
     def begin(self) -> None:
         assert self.fault.zone is not None
         self.hit(self.fault.zone)
-        self._hit = [node for node in self.parts.nodes.values() if node.zone == self.fault.zone and node.alive]
-        for node in self._hit:
-            self.record(node)
-            self.parts.node_controller.lose_node(node.name)
-
-    def end(self) -> None:
-        for node in self._hit:
-            self.parts.node_controller.return_node(node.name)
+        self.stop(node for node in self.parts.nodes.values() if node.zone == self.fault.zone and node.alive)
 
 
 class ZoneCut(NodeFault):
