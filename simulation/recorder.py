@@ -111,6 +111,7 @@ class Recorder:
             actual_demand_rps=_bin_means(services.offered_rps),
             accounting=Accounting(clients.arrived, clients.ok, clients.failed, clients.in_flight),
             staircase_s=world.scenario.duration_s / len(load.staircase) if load.staircase else None,
+            refusals=frozenset(self._log.refusals),
         )
 
     def _count_pods(self, second: int) -> None:

@@ -107,9 +107,13 @@ class Resize:
     by: Literal["hpa", "floor", "peer", "healing", "scenario"]
 
 
+#: Decision id and class name of an action that the cluster refused: no API server, or not what it was decided about.
+Refusal = tuple[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An action that took effect. `target` is the pod, zone, database or workload acted on."""
+    """An action that changed something; renewals do not. `target` is the pod, zone, database or workload acted on."""
 
     at_s: float
     workload: str
@@ -162,3 +166,4 @@ class RunResult:
     actual_demand_rps: Floats  # (services, 15 s bins): offered at the service
     accounting: Accounting
     staircase_s: float | None = None  # length of a load step where the scenario is a staircase
+    refusals: frozenset[Refusal] = frozenset()  # actions decided that the cluster did not take

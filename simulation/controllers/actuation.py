@@ -57,8 +57,12 @@ class SimulatedCluster:
 
     def apply(self, action: Action, decision: Decision, now_s: float) -> bool:
         """False: the API server is away, or the object is not as the action assumes."""
-        if not self._world.api_available():
-            return False
+        done = self._world.api_available() and self._write(action, decision, now_s)
+        if not done:
+            self._log.refused(decision, type(action).__name__)
+        return done
+
+    def _write(self, action: Action, decision: Decision, now_s: float) -> bool:
         if self.before_write is not None:
             self.before_write(now_s)
         match action:

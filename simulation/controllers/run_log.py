@@ -1,11 +1,11 @@
-"""What controllers did, in order: decisions worth keeping, acts that took effect, changes of replicas."""
+"""What controllers did, in order: decisions worth keeping, acts that changed something, changes of replicas."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from policies.decision import Decision, ReasonCode
-from simulation.result import Act, Resize
+from simulation.result import Act, Refusal, Resize
 
 
 class RunLog:
@@ -15,6 +15,7 @@ class RunLog:
         self.decisions: list[Decision] = []
         self.acts: list[Act] = []
         self.resizes: list[Resize] = []
+        self.refusals: set[Refusal] = set()
         self._last_codes: dict[tuple[str, bool], tuple[ReasonCode, ...]] = {}
 
     def decided(self, decision: Decision) -> None:
@@ -28,6 +29,9 @@ class RunLog:
 
     def acted(self, at_s: float, decision: Decision, kind: str, target: str, *, disruptive: bool) -> None:
         self.acts.append(Act(at_s, decision.workload, kind, target, disruptive, decision.id))
+
+    def refused(self, decision: Decision, kind: str) -> None:
+        self.refusals.add((decision.id, kind))
 
     def resized(
         self,

@@ -27,7 +27,6 @@ def decision_log(result: RunResult) -> list[dict[str, Any]]:
 
 
 def _decision_lines(result: RunResult, clock: Clock, quotes: _Quotes) -> Iterator[dict[str, Any]]:
-    done = {(act.decision_id, act.kind) for act in result.acts if act.decision_id is not None}
     for decision in result.decisions:
         yield {
             "event": "decision",
@@ -39,7 +38,8 @@ def _decision_lines(result: RunResult, clock: Clock, quotes: _Quotes) -> Iterato
             "fast": decision.fast,
             "sentence": render(decision, clock),
             "actions": [
-                {**_action(a, clock), "took_effect": (decision.id, type(a).__name__) in done} for a in decision.actions
+                {**_action(a, clock), "took_effect": (decision.id, type(a).__name__) not in result.refusals}
+                for a in decision.actions
             ],
             "withheld": [_action(a, clock) for a in decision.withheld],
             "reasons": [_reason(r, clock) for r in decision.reasons],

@@ -64,6 +64,14 @@ def test_floor_stands_and_is_one_act_however_often_it_is_renewed(bench: Bench) -
 
     assert bench.floors.minimum("gateway", 2) == 4
     assert bench.acts() == [("SetFloor", "gateway", False)]
+    assert not bench.log.refusals
+
+
+def test_what_the_cluster_does_not_take_is_noted(bench: Bench) -> None:
+    assert not bench.do(EvictPod("gateway", "gateway-99"))
+
+    assert bench.log.refusals == {("d-1", "EvictPod")}
+    assert bench.acts() == []
 
 
 def test_scale_without_an_hpa_goes_back_one_pod_a_minute_after_its_expiry(bench: Bench) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,14 @@ def test_decisions_are_told_in_order_with_their_reasons_and_vetoes(acted):
     assert drain["sentence"]
     assert held["vetoes"][0]["because"]["code"] == "cooldown"
     assert held["vetoes"][0]["rung"] == "replace"
+
+
+def test_a_refused_action_is_told_as_such(acted):
+    refused = replace(acted, refusals=frozenset({(acted.decisions[0].id, "SetTraffic")}))
+
+    _, drain, _ = lines_of(refused)
+
+    assert drain["actions"][0]["took_effect"] is False
 
 
 def test_the_forecast_of_the_time_stands_beside_a_decision(acted):
