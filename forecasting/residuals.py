@@ -86,6 +86,7 @@ def independent_share(errors: Floats, leads: tuple[int, ...], stride: int) -> Fl
     products = np.einsum("lrt,lrt->lr", centred[:, :, 1:], centred[:, :, :-1])
     squares = np.einsum("lrt,lrt->lr", centred, centred)
     correlation = np.divide(products, squares, out=np.zeros_like(squares), where=squares > 0.0)
+    np.maximum(correlation, 0.0, out=correlation)  # errors that alternate are as good as independent
     fewest = np.minimum(1.0, OVERLAP * stride / np.asarray(leads, dtype=np.float64))
     return np.asarray(np.clip((1.0 - correlation) / (1.0 + correlation), fewest[:, None], 1.0))
 
