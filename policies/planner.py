@@ -130,9 +130,7 @@ def _plan(
     means = _means(seen.workloads, memory, policies, now_s)
     lead_s = means.lead_s
     rps = {name: known.safe_rps for name, known in means.capacity.items()}
-    healed, said_healing, healing_memory = healing.propose(
-        seen, signals, policies, lead_s, rps, memory.healing, now_s
-    )
+    healed, said_healing, healing_memory = healing.propose(seen, signals, policies, lead_s, rps, memory.healing, now_s)
     failed_over, said_failover, failover_memory = failover.propose(
         seen, signals, demand, rps, policies, memory.failover, now_s
     )
