@@ -78,11 +78,13 @@ def independent_share(errors: Floats, leads: tuple[int, ...], stride: int) -> Fl
     Windows overlap at long leads, but only what persists makes their errors alike: (1 - r) / (1 + r) for a lag-1
     correlation of r, and never less than the windows that fit in side by side, times `OVERLAP`.
     """
-    known = errors == errors
+    known = np.isfinite(errors)
     count = np.maximum(known.sum(axis=2, keepdims=True), 1)
     centred = np.where(known, errors, 0.0)
     centred -= centred.sum(axis=2, keepdims=True) / count
     centred *= known
+    largest = np.abs(centred).max(axis=2, keepdims=True, initial=0.0)  # huge errors must not overflow when squared
+    np.divide(centred, largest, out=centred, where=largest > 0.0)
     products = np.einsum("lrt,lrt->lr", centred[:, :, 1:], centred[:, :, :-1])
     squares = np.einsum("lrt,lrt->lr", centred, centred)
     correlation = np.divide(products, squares, out=np.zeros_like(squares), where=squares > 0.0)
