@@ -86,15 +86,14 @@ class Overrun:
 
 def planned_for(measured_rps: Mapping[str, float], demand: Forecast | None, now_s: float) -> dict[str, float]:
     """Demand by gateway that is no news: what was measured, or what is expected before new pods could come."""
-    planned = dict(measured_rps)
-    rows = {} if demand is None else {name: row for row, name in enumerate(demand.series)}
-    for name in planned:
-        if demand is None or name not in rows or name in demand.unavailable:
-            continue
-        ahead = (demand.times_s > now_s) & (demand.times_s <= now_s + PLANNED_S)
-        expected_rps = demand.quantile(0.5)[rows[name]][ahead]
-        planned[name] = max(planned[name], float(expected_rps.max(initial=0.0)))
-    return planned
+    if demand is None or not measured_rps:
+        return dict(measured_rps)
+    ahead = (demand.times_s > now_s) & (demand.times_s <= now_s + PLANNED_S)
+    peak_rps = demand.quantile(0.5)[:, ahead].max(axis=1, initial=0.0)
+    expected_rps = {
+        name: float(peak_rps[row]) for row, name in enumerate(demand.series) if name not in demand.unavailable
+    }
+    return {name: max(rate_rps, expected_rps.get(name, 0.0)) for name, rate_rps in measured_rps.items()}
 
 
 def noticed(seen: FastSeen, known_rps: Mapping[str, float], memory: SurgeMemory, now_s: float) -> SurgeMemory:
