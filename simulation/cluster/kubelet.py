@@ -239,8 +239,7 @@ class Kubelet:
         """Graceful: out of the endpoints, preStop, then work in flight may finish until the grace is over."""
         if pod.deleting or pod.stage is Stage.GONE:
             return
-        now_s = self._ground.now_s
-        pod.deleting, pod.deleted_s = True, now_s
+        pod.deleting = True
         self._changed(pod)
         if pod.node is None:
             self.remove(pod)

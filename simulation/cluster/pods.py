@@ -61,7 +61,6 @@ class Pod:
     traffic_on: bool = True
     detached: bool = False
     deleting: bool = False
-    deleted_s: float | None = None
     restarts: int = 0
     back_off_s: float = 0.0
     last_exit_s: float | None = None

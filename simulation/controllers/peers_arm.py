@@ -77,7 +77,6 @@ class CraneMetric:
         )
         self._state = crane.CraneState()
         self._past = _past_rps(world, workload)
-        self._scraped_before_s = prometheus.first_s
         self.spec: ExternalMetric = crane.metric(self._settings)
 
     def read(self, now_s: float) -> Reading:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from policies.outcome import per_week_and_100_workloads
 from simulation.result import ClientSeconds, RunResult
 from simulation.scoring.detection import window_s
 from simulation.scoring.downtime import Flags, Health, health
@@ -17,8 +18,6 @@ from simulation.scoring.fault_outcome import (
     time_to_recover_s,
     unblamed_spells,
 )
-
-WEEK_S = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +164,8 @@ def false_actions(result: RunResult) -> float | None:
     end. None when faults cover the whole run: there was no time to be wrong in.
     """
     quiet = _quiet_seconds(result)
-    exposure_s = int(quiet.sum())
-    workloads = len(result.services.services)
-    if not exposure_s or not workloads:
-        return None
     false = sum(a.disruptive and 0 <= a.at_s < quiet.size and bool(quiet[int(a.at_s)]) for a in result.acts)
-    return false * (WEEK_S / exposure_s) * (100.0 / workloads)
+    return per_week_and_100_workloads(false, float(quiet.sum()), len(result.services.services))
 
 
 def _quiet_seconds(result: RunResult) -> Flags:
