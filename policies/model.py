@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from forecasting.failures import SignalKind as SignalKind
 from forecasting.forecast import DeclaredEvent, Floats
 
 
@@ -30,18 +31,6 @@ class Rung(IntEnum):
     REPLACE = 4
     SWITCH_OVER = 5
     SHIFT_ZONE = 6
-
-
-class SignalKind(StrEnum):
-    """Failure signals that grow towards a limit."""
-
-    MEMORY = "memory"  # working set, MiB, against the memory limit
-    CONNECTION_POOL = "connection_pool"  # connections in use against the pool's size
-    DISK = "disk"  # bytes used against the volume's size, MiB
-    QUEUE = "queue"  # requests waiting against the queue's size
-    LATENCY = "latency"  # mean latency of one pod, seconds, against the SLO
-    ERRORS = "errors"  # share of failed answers of one pod, 0..1
-    REPLICATION_LAG = "replication_lag"  # seconds behind the primary
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,32 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.forecast import Floats, Forecast
-from forecasting.hitting import hitting_probability
+from forecasting.failures import HittingCurve, curves_of
+from forecasting.forecast import Forecast
 from policies.model import Observation, SignalTarget
 
 STALE_S = 300.0  # five signal steps: an older forecast describes a future that has become the past
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """P(the signal has hit its limit by then), for one target. `cdf` and `times_s` are `(steps,)`."""
+class Curve(HittingCurve):
+    """P(the signal has hit its limit by then), for one target."""
 
     target: SignalTarget
-    times_s: Floats
-    cdf: Floats
     value: float  # the newest, NaN where unknown
     limit: float
-
-    def by(self, at_s: float) -> float:
-        """Probability (0..1) that the limit is hit before `at_s`; beyond the horizon: by its end."""
-        return float(np.interp(at_s, self.times_s, self.cdf))
-
-    @property
-    def median_s(self) -> float:
-        """When the limit is hit in half of the futures; infinite where it is not within the horizon."""
-        late = np.flatnonzero(self.cdf >= 0.5)
-        return float(self.times_s[late[0]]) if late.size else float("inf")
 
     @property
     def facts(self) -> dict[str, float | str]:
@@ -78,12 +66,9 @@ def curves(
     kept = [k for k, (_, _, target) in enumerate(chosen) if near[k] or target.key in always]
     if not kept:
         return {}
-    probability = hitting_probability(signals.paths[series[kept]], limits[kept], current=latest[kept])
-    now = (latest[kept] >= limits[kept]).astype(np.float64)
-    cdf = np.concatenate([now[:, None], probability], axis=1)
-    times_s = np.concatenate([[signals.last_at_s], signals.times_s])
+    found = curves_of(signals.paths[series[kept]], limits[kept], latest[kept], signals.last_at_s, signals.step_s)
     return {
-        chosen[k][2].key: Curve(chosen[k][2], times_s, cdf[i], float(latest[k]), float(limits[k]))
-        for i, k in enumerate(kept)
-        if np.isfinite(cdf[i]).all()
+        chosen[k][2].key: Curve(curve.times_s, curve.cdf, chosen[k][2], float(latest[k]), float(limits[k]))
+        for k, curve in zip(kept, found, strict=True)
+        if curve is not None
     }

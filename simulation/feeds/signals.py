@@ -6,18 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from forecasting.failures import worth_forecasting
 from forecasting.forecast import Floats
 from policies.model import SignalHistory, SignalTarget
 
 STEP_S = 60.0
 #: Two hours of context.
 POINTS = 120
-#: A signal is watched from this share of its limit on …
-WATCHED_RATIO = 0.5
-#: … or when its rise of the last minutes would bring it there within two hours …
-WATCHED_AHEAD_POINTS = 120
-_RISE_LAGS = (3, 8)  # points over which a rise is read
-#: … and for half an hour after that. Forecasting every flat line of every pod would cost more than all else together.
+#: A signal is watched while it is worth a forecast and for half an hour after that.
 LINGERS_POINTS = 30
 
 
@@ -46,23 +42,13 @@ class SignalLog:
         calm = np.full(len(keys), LINGERS_POINTS, dtype=np.int64)
         calm[known] = self._unsuspicious_for[rows[known]] + 1
         limits_by_row = np.array(limits, dtype=np.float64)
-        calm[_may_reach(shifted, limits_by_row)] = 0
+        calm[worth_forecasting(shifted, limits_by_row)] = 0
         self._rows = {key: row for row, key in enumerate(keys)}
         self._values, self._unsuspicious_for = shifted, calm
         shown = sorted({*np.flatnonzero(calm < LINGERS_POINTS).tolist(), *_nearest(targets, shifted, limits_by_row)})
         self.latest = SignalHistory(
             tuple(targets[row] for row in shown), shifted[shown], limits_by_row[shown], STEP_S, at_s
         )
-
-
-def _may_reach(values: Floats, limits: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Signals that are high already, or rise fast enough to matter; comparisons with NaN are False."""
-    newest = values[:, -1]
-    reached = newest >= WATCHED_RATIO * limits
-    for lag in _RISE_LAGS:
-        rise = (newest - values[:, -1 - lag]) / lag
-        reached |= newest + WATCHED_AHEAD_POINTS * rise >= limits
-    return np.asarray(reached)
 
 
 def _nearest(targets: Sequence[SignalTarget], values: Floats, limits: Floats) -> list[int]:
