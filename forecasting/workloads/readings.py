@@ -1,0 +1,86 @@
+"""From the shape of a signal to what monitoring reads: counted events, gauges, percentages, with their noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from forecasting.workloads.grid import Drawn, Grid
+from forecasting.workloads.shapes import coloured
+
+#: Below this mean, counts are drawn as such; above, a normal number of the same mean and variance does.
+_FEW = 30.0
+
+
+def counted(grid: Grid, mean: Tensor) -> Tensor:
+    """Poisson counts of a mean `(series, points)`, whole numbers."""
+    counts = (mean + mean.sqrt() * grid.noise()).round().clamp(min=0.0)
+    few = mean.mean(1) < _FEW
+    if bool(few.any()):
+        counts[few] = torch.poisson(mean[few], generator=grid.generator)
+    return counts
+
+
+def noise(grid: Grid) -> Tensor:
+    """Noise of about unit variance, `(series, points)`: white or with memory, some of it skewed or heavy in the tails."""
+    memory = grid.lengths(10.0, 7_200.0, 0.5, 300.0)
+    share = torch.where(grid.chance(0.6), grid.uniform(0.1, 1.0), torch.zeros_like(memory))
+    normal = coloured(grid, memory, share)
+    heaviness = torch.where(grid.chance(0.4), grid.uniform(0.2, 0.9), torch.full_like(memory, 1e-2))
+    skewed = torch.expm1(heaviness * normal.clamp(-8.0, 8.0)) / heaviness
+    symmetric = torch.sinh(heaviness * normal.clamp(-8.0, 8.0)) / heaviness
+    return torch.where(grid.chance(0.5), skewed, symmetric)
+
+
+def as_demand(grid: Grid, relative: Tensor, low_rps: float = 0.05, high_rps: float = 1e5) -> Tensor:
+    """Events counted over each step, per second or per step, where `relative` `(series, points)` is demand around 1.
+
+    The fine noise of single arrivals falls with the step length; that of the demand itself does not.
+    """
+    deviation = torch.where(grid.chance(0.75), grid.log_uniform(0.004, 0.3), torch.full_like(relative[:, :1], 1e-3))
+    swing = (deviation * noise(grid)).clamp(-3.0, 3.0).exp()
+    mean = grid.log_uniform(low_rps, high_rps) * grid.seconds_per_point * relative.clamp(min=0.0) * swing
+    counts = counted(grid, mean)
+    return torch.where(grid.chance(0.6), counts / grid.seconds_per_point, counts)
+
+
+def as_gauge(grid: Grid, shape: Tensor) -> Tensor:
+    """A gauge of any unit and offset, where `shape` `(series, points)` spreads over about 1."""
+    deviation = torch.where(grid.chance(0.7), grid.log_uniform(0.004, 0.6), grid.log_uniform(1e-5, 4e-3))
+    size = torch.where(grid.chance(0.3), shape.abs().clamp(max=4.0), torch.ones_like(shape))
+    return scaled(grid, shape + deviation * size * noise(grid))
+
+
+def scaled(grid: Grid, values: Tensor) -> Tensor:
+    """Values of the order of 1 in some unit: most positive, some over a large base, few negative or around 0."""
+    kind = grid.uniform(0.0, 1.0)
+    base = torch.where(kind < 0.5, torch.zeros_like(kind), grid.log_uniform(0.3, 300.0))
+    moved = torch.where(kind < 0.92, (values + base).clamp(min=0.0), base.clamp(max=3.0) - values)
+    return moved * torch.exp(grid.uniform(-4.0, 8.0) * 2.302585)
+
+
+def as_percent(grid: Grid, share: Tensor) -> Tensor:
+    """A utilisation `(series, points)` from 0 to about 1 as read: noisy, cut at both ends, in percent or as a ratio."""
+    deviation = grid.log_uniform(0.002, 0.12)
+    read = (share + deviation * (0.2 + share).clamp(0.0, 1.0) * noise(grid)).clamp(0.0, 1.0)
+    return torch.where(grid.chance(0.75), 100.0 * read, read)
+
+
+Reading = Callable[[Grid, Tensor], Tensor]
+
+
+def read_as(grid: Grid, shape: Tensor, first: Reading, second: Reading, share: float) -> Tensor:
+    """Each series read in one of two ways; `share` is the probability of the first."""
+    chosen = grid.chance(share).squeeze(1)
+    values = torch.empty_like(shape)
+    for mask, reading in ((chosen, first), (~chosen, second)):
+        if bool(mask.any()):
+            values[mask] = reading(grid.rows(mask), shape[mask])
+    return values
+
+
+def measured(grid: Grid, relative: Tensor, demand_share: float = 0.6, event_log: Tensor | None = None) -> Drawn:
+    """Positive shapes around 1 as demand or as gauges."""
+    return Drawn(read_as(grid, relative, as_demand, as_gauge, demand_share), event_log)

@@ -1,0 +1,185 @@
+"""Building blocks of the families: cycles, drift, coloured noise, stretches of time and bursts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from forecasting.workloads.grid import DAY_S, WEEK_S, Grid
+
+#: Points of a cycle's table: a day in 5 minutes.
+_BINS = 288
+_WEEK_BINS = 7 * 144
+_HARMONICS = 8
+#: Stretches per series at most; the last of them goes on to the end.
+_STRETCHES = 2048
+#: Beyond this the filtered noise of a padded transform would meet its own beginning.
+LONGEST_CORRELATION = 400.0
+
+
+def profiles(grid: Grid, bins: int = _BINS) -> Tensor:
+    """Shapes of one cycle, `(series, bins)`, from 0 at the trough to 1 at the peak.
+
+    Sums of harmonics, one to three humps, or a plateau between two slopes; lopsided, and sharp or flat at the top.
+    """
+    turn = 2.0 * math.pi
+    angle = torch.arange(bins, device=grid.device, dtype=torch.float32) * (turn / bins) + turn * grid.uniform(0.0, 1.0)
+    angle = angle + grid.uniform(-0.8, 0.8) * torch.sin(angle + turn * grid.uniform(0.0, 1.0))
+
+    order = torch.arange(1, _HARMONICS + 1, device=grid.device, dtype=torch.float32)
+    weight = (grid.normal(_HARMONICS) * order ** -grid.uniform(0.7, 2.5)).unsqueeze(2)
+    shift = turn * grid.uniform(0.0, 1.0, _HARMONICS).unsqueeze(2)
+    harmonics = (weight * torch.cos(order.view(1, -1, 1) * angle.unsqueeze(1) + shift)).sum(1)
+
+    sharpness = grid.log_uniform(1.0, 60.0, 3).unsqueeze(2)
+    height = (grid.uniform(0.2, 1.0, 3) * (grid.uniform(0.0, 1.0, 3) < 0.6)).unsqueeze(2)
+    height[:, 0] = 1.0
+    centre = turn * grid.uniform(0.0, 1.0, 3).unsqueeze(2)
+    humps = (height * torch.exp(sharpness * (torch.cos(angle.unsqueeze(1) - centre) - 1.0))).sum(1)
+
+    width = torch.cos(math.pi * grid.uniform(0.2, 0.8))
+    plateau = torch.sigmoid(grid.log_uniform(2.0, 30.0) * (torch.cos(angle) - width))
+
+    kind = grid.integers(0, 5)
+    shape = torch.where(kind < 2, harmonics, torch.where(kind < 4, humps, plateau))
+    low = shape.amin(1, keepdim=True)
+    risen = (shape - low) / (shape.amax(1, keepdim=True) - low).clamp(min=1e-6)
+    return risen ** grid.log_uniform(0.5, 2.5)
+
+
+def looked_up(table: Tensor, cycles: Tensor) -> Tensor:
+    """The shape of a cycle at each point, linear between the entries of `table` `(series, bins)`."""
+    bins = table.shape[1]
+    ring = torch.cat([table, table[:, :1]], 1)
+    place = cycles.frac() * bins
+    below = place.long().clamp(max=bins - 1)
+    low = ring.gather(1, below)
+    return torch.lerp(low, ring.gather(1, below + 1), place - below)
+
+
+def wander(grid: Grid, deviation: Tensor, knots: int = 65) -> Tensor:
+    """A slow walk around 0, `(series, points)`, that has drifted by `deviation` `(series, 1)` at the end."""
+    walk = (grid.normal(knots) * (deviation / math.sqrt(knots))).cumsum(1)
+    walk = walk - walk.mean(1, keepdim=True)
+    return interpolate(walk.unsqueeze(1), size=grid.points, mode="linear", align_corners=True).squeeze(1)
+
+
+def spectrum_noise(grid: Grid, power: Tensor, padded: int) -> Tensor:
+    """Noise of unit variance with a power spectrum `(series, padded // 2 + 1)`, `(series, points)`."""
+    gain = (power / power.mean(1, keepdim=True)).sqrt()
+    white = torch.fft.rfft(grid.normal(padded))
+    return torch.fft.irfft(white * gain, n=padded)[:, : grid.points]
+
+
+def padded_length(points: int) -> int:
+    """Points of a transform that leaves room after the series for what its filters carry around the end."""
+    return 1 << (points + points // 4).bit_length()
+
+
+def frequencies(grid: Grid, padded: int) -> Tensor:
+    """Angular frequencies of a real transform, radians per point, `(padded // 2 + 1,)`."""
+    return torch.linspace(0.0, math.pi, padded // 2 + 1, device=grid.device)
+
+
+def coloured(grid: Grid, correlation_points: Tensor, share: Tensor) -> Tensor:
+    """Noise of unit variance: a `share` of it forgets with `correlation_points`, the rest is new at each point."""
+    padded = padded_length(grid.points)
+    memory = torch.exp(-1.0 / correlation_points.clamp(0.2, LONGEST_CORRELATION))
+    slow = (1.0 - memory**2) / (1.0 + memory**2 - 2.0 * memory * torch.cos(frequencies(grid, padded)))
+    return spectrum_noise(grid, share * slow + (1.0 - share), padded)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretches:
+    """Time cut into stretches that follow each other: the number of each point's, its age and full length in points."""
+
+    number: Tensor
+    age: Tensor
+    length: Tensor
+
+    def of_each(self, table: Tensor) -> Tensor:
+        """What a table `(series, entries)` holds for the stretch of each point; numbers beyond it begin again."""
+        return table.gather(1, torch.remainder(self.number, table.shape[1]))
+
+
+def stretches(grid: Grid, mean_points: Tensor, spread: Tensor) -> Stretches:
+    """Stretches of lognormal length around `mean_points`; `spread` is the deviation of its logarithm (0: regular)."""
+    most = max(4, min(_STRETCHES, grid.points // 2))
+    lengths = (mean_points * torch.exp(spread * grid.normal(most) - 0.5 * spread**2)).clamp(min=1.0)
+    ends = lengths.cumsum(1) - grid.uniform(0.0, 1.0) * lengths[:, :1]
+    marks = torch.zeros(grid.series, grid.points + 1, device=grid.device)
+    marks.scatter_add_(1, ends.ceil().clamp(max=grid.points).long(), torch.ones_like(ends))
+    number = marks[:, :-1].cumsum(1).long().clamp(max=most - 1)
+    begins = ends - lengths
+    age = grid.index() - begins.gather(1, number)
+    return Stretches(number, age, lengths.gather(1, number))
+
+
+def convolved(grid: Grid, impulses: Tensor, kernel: Tensor) -> Tensor:
+    """Impulses `(series, points)`, each followed by its series' `kernel` `(series, points)`."""
+    padded = 2 * grid.points
+    both = torch.fft.rfft(impulses, n=padded) * torch.fft.rfft(kernel, n=padded)
+    return torch.fft.irfft(both, n=padded)[:, : grid.points]
+
+
+def shots(grid: Grid, per_point: Tensor, tail: Tensor, rise_points: Tensor, decay_points: Tensor) -> Tensor:
+    """Bursts at random times, of Pareto size with exponent `tail`, each rising and decaying, `(series, points)`."""
+    lottery = grid.unit_noise()
+    hit = lottery < per_point
+    # A winning ticket is itself uniform on (0, per_point): no second draw for the size.
+    size = (lottery / per_point).clamp(min=1e-4) ** (-1.0 / tail)
+    age = grid.index()
+    kernel = torch.exp(-age / decay_points) - torch.exp(-(age + 1.0) / rise_points.clamp(min=0.2))
+    kernel = kernel.clamp(min=0.0)
+    kernel = kernel / kernel.amax(1, keepdim=True).clamp(min=1e-6)
+    return convolved(grid, torch.where(hit, size, 0.0), kernel).clamp(min=0.0)
+
+
+def week_profiles(grid: Grid) -> Tensor:
+    """Shapes of a week from Monday 0:00, `(series, bins)`: a day's, weekends with their own level and shape."""
+    per_day = _WEEK_BINS // 7
+    workday, restday = profiles(grid, per_day), profiles(grid, per_day)
+    alike = grid.chance(0.6)
+    restday = torch.where(alike, workday, 0.5 * (workday + restday))
+    level = 1.0 + 0.08 * grid.normal(7)
+    level[:, 5:] = level[:, 5:] * torch.where(grid.chance(0.8), grid.log_uniform(0.15, 1.0), grid.log_uniform(1.0, 2.5))
+    level = level.clamp(min=0.02)
+    days = [(restday if day >= 5 else workday) * level[:, day : day + 1] for day in range(7)]
+    return torch.cat(days, 1)
+
+
+def holidays(grid: Grid, days: Tensor, per_day: float = 0.03) -> Tensor:
+    """A factor per point, 1 on ordinary days; `days` `(series, points)` counts days."""
+    table = torch.where(grid.chance(per_day, 366), grid.log_uniform(0.2, 2.0, 366), 1.0)
+    return table.gather(1, torch.remainder(days.long(), 366))
+
+
+def daily_demand(grid: Grid, seasonal_share: float = 0.75, deepest: float = 0.03) -> Tensor:
+    """Demand around 1, positive, `(series, points)`: days or weeks with drift in some series, level in the others."""
+    floor = grid.log_uniform(deepest, 0.95)
+    day = floor + (1.0 - floor) * looked_up(profiles(grid), grid.cycles(torch.full_like(floor, DAY_S)))
+    weekly = (grid.chance(0.3) & (grid.seconds_per_point >= 60.0)).squeeze(1)
+    if bool(weekly.any()):
+        part = grid.rows(weekly)
+        week = looked_up(week_profiles(part), part.weeks(part.uniform(-0.5, 0.5) * DAY_S))
+        day[weekly] = floor[weekly] + (1.0 - floor[weekly]) * week
+    level = torch.where(grid.chance(seasonal_share), day, torch.ones_like(day))
+    drift = wander(grid, torch.where(grid.chance(0.6), grid.log_uniform(0.02, 0.6), torch.zeros_like(floor)))
+    return level * drift.exp()
+
+
+def week_cycle(grid: Grid) -> Tensor:
+    """Weeks with holidays, 0 to about 1, `(series, points)`."""
+    weeks = grid.weeks(grid.uniform(-0.5, 0.5) * DAY_S)
+    return looked_up(week_profiles(grid), weeks) * holidays(grid, weeks * (WEEK_S / DAY_S))
+
+
+def limited(values: Tensor, ceiling: Tensor, softness: Tensor) -> Tensor:
+    """Values that bend towards a ceiling and do not pass it; `softness` 0 cuts them off."""
+    hard = torch.minimum(values, ceiling)
+    soft = ceiling * (1.0 - torch.exp(-values.clamp(min=0.0) / ceiling))
+    return torch.lerp(hard, soft, softness)
