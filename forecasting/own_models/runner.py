@@ -1,0 +1,203 @@
+"""Serves a model trained on the user's history: implements `Forecaster` with numpy and onnxruntime alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from forecasting.baselines import Baseline, one_filter
+from forecasting.calibration import Calibration, corrected, issued, observed
+from forecasting.events import with_events, without_events
+from forecasting.features import LONGEST_CONTEXT
+from forecasting.forecast import LEVELS, Floats, Forecast, ForecastRequest, NoForecastReason
+from forecasting.history import History, Ints, clean
+from forecasting.linear_trend import linear_quantiles
+from forecasting.mixture import hard_limits
+from forecasting.onnx_session import ModelRefused, OnnxSession
+from forecasting.own_models import state as states
+from forecasting.own_models.card import GRAPH_FILE, ModelCard, ModelKind, read_card
+from forecasting.own_models.errors import ModelInvalid
+from forecasting.own_models.naive import naive_quantiles
+from forecasting.own_models.networks import Network, OnePass, StepByStep
+from forecasting.own_models.state import OwnState
+from forecasting.own_models.windows import LEAST_KNOWN_SHARE, model_input, stretch_of
+from forecasting.paths import joint_paths
+from forecasting.quantiles import monotone, sampling_weights
+
+#: The past from which dependence is taken, and from which naive forecasts are judged.
+RECENT_STEPS = 1024
+#: What a one-pass model is taken to have believed at each past moment, when its samples are ranked by the past.
+BELIEVED = Baseline("level-6", 6.0)
+#: Forecasts stay within the range of the past, widened by this many times its width.
+RANGE_SHARE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OwnModelForecaster:
+    """Answers for every series of its model's step with enough recent history, and names a reason for all others.
+
+    A request of another step, or beyond what a one-pass model foretells, has no forecast at all (`MODEL_FAILED`).
+    `forecast` may be called from several threads.
+    """
+
+    name: str
+    card: ModelCard
+    network: Network
+
+    @classmethod
+    def from_folder(cls, folder: Path, name: str | None = None, threads: int = 1) -> OwnModelForecaster:
+        """The model in a folder that `fit` made; raises `ModelInvalid` for anything else. Nothing is unpickled."""
+        card = read_card(folder)
+        try:
+            session = OnnxSession(folder / GRAPH_FILE, card.sha256, threads=threads)
+        except ModelRefused as error:
+            raise ModelInvalid(str(error)) from error
+        network = OnePass(session) if card.kind is ModelKind.TIDE else StepByStep(session, card)
+        return cls(name or f"own-{card.kind}", card, network)
+
+    def forecast(
+        self, request: ForecastRequest, state: OwnState | None, now_s: float, rng: np.random.Generator
+    ) -> tuple[Forecast, OwnState]:
+        if state is None or state.step_s != request.step_s or state.horizon_steps != request.horizon_steps:
+            state = states.blank(request.step_s, request.horizon_steps)
+        if not self.answers(request):
+            return silent(
+                request, self.name, dict.fromkeys(request.series, NoForecastReason.MODEL_FAILED), now_s
+            ), state
+        history, reasons = self._readable(request, clean(request, now_s, LONGEST_CONTEXT))
+        if not history.rows.size:
+            return silent(request, self.name, reasons, now_s), state
+
+        view = without_events(request, history.rows, history.values, history.known)
+        history = replace(history, values=view.values)
+        names = tuple(request.series[row] for row in history.rows)
+        calibration = observed(
+            states.rows_for(state, names), history.values, history.judged, request.last_at_s, request.step_s
+        )
+        quantiles, futures = self._foretold(request, history, rng)
+        limits = hard_limits(history.rows, request)
+        quantiles = _believable(monotone(corrected(quantiles, calibration)), history, limits)
+        paths = _paths(quantiles, futures, history, limits, request.samples, rng)
+        recent, known = history.values[:, -RECENT_STEPS:], history.known[:, -RECENT_STEPS:]
+        calibration = issued(
+            calibration,
+            quantiles,
+            naive_quantiles(recent, known, calibration.leads),
+            request.last_at_s,
+            request.step_s,
+            linear_quantiles(recent, known, calibration.leads),
+        )
+        if view.scenarios:
+            quantiles, paths = with_events(quantiles, paths, view.scenarios, rng)
+            lower, upper = (limit[:, None, None] for limit in limits)
+            quantiles, paths = np.clip(quantiles, lower, upper), np.clip(paths, lower, upper)
+        forecast = _assembled(request, history.rows, self.name, quantiles, paths, calibration, reasons, now_s)
+        return forecast, states.after(state, names, calibration, request.series)
+
+    def answers(self, request: ForecastRequest) -> bool:
+        """Whether the model can read and foretell what is asked."""
+        reaches = request.horizon_steps <= self.card.output_steps or self.card.kind is ModelKind.DEEPAR
+        return request.step_s == self.card.step_s and reaches
+
+    def dump(self, state: OwnState | None) -> Any:
+        return None if state is None else states.dump(state)
+
+    def load(self, dumped: Any) -> OwnState | None:
+        return None if dumped is None else states.load(dumped)
+
+    def _readable(self, request: ForecastRequest, history: History) -> tuple[History, dict[str, NoForecastReason]]:
+        """Rows of which the newest stretch is known well enough, and the reasons for all others."""
+        measured = history.known[:, -self.card.input_steps :].sum(axis=1)
+        enough = measured >= LEAST_KNOWN_SHARE * self.card.input_steps
+        reasons = dict(history.unavailable)
+        if enough.all():
+            return history, reasons
+        reasons |= {request.series[row]: NoForecastReason.TOO_SHORT for row in history.rows[~enough]}
+        chosen = replace(
+            history,
+            rows=history.rows[enough],
+            values=history.values[enough],
+            known=history.known[enough],
+            judged=history.judged[enough],
+            gap_steps=history.gap_steps[enough],
+            demand=history.demand[enough],
+        )
+        return chosen, reasons
+
+    def _foretold(
+        self, request: ForecastRequest, history: History, rng: np.random.Generator
+    ) -> tuple[Floats, Floats | None]:
+        """Quantiles `(rows, steps, levels)` and, if the model has any, joint futures `(rows, samples, steps)`."""
+        values = np.where(history.known, history.values, np.nan)
+        steps = request.horizon_steps if self.card.kind is ModelKind.DEEPAR else self.card.output_steps
+        given = model_input(stretch_of(request, history.rows, values, self.card.input_steps, steps))
+        quantiles, futures = self.network.foretell(given, request.samples, rng)
+        return given.scaling.restored(quantiles[:, : request.horizon_steps]), futures
+
+
+def _believable(quantiles: Floats, history: History, limits: tuple[Floats, Floats]) -> Floats:
+    """Quantiles within what the past makes believable, and within the hard limits."""
+    low, high = history.values.min(axis=1), history.values.max(axis=1)
+    room = RANGE_SHARE * (high - low)
+    lowest, highest = np.maximum(low - room, limits[0]), np.minimum(high + room, limits[1])
+    return np.clip(quantiles, lowest[:, None, None], np.maximum(lowest, highest)[:, None, None])
+
+
+def _paths(
+    quantiles: Floats,
+    futures: Floats | None,
+    history: History,
+    limits: tuple[Floats, Floats],
+    samples: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Joint samples of the quantiles, `(rows, samples, steps)`, in the order of the model's futures or of the past."""
+    if futures is None:
+        values, known = history.values[:, -RECENT_STEPS:], history.known[:, -RECENT_STEPS:]
+        level, _ = one_filter(values, BELIEVED)
+        return joint_paths(quantiles, values, known, level, np.zeros_like(level), limits, samples, rng)
+    drawn = np.clip(quantiles @ sampling_weights(samples), limits[0][:, None, None], limits[1][:, None, None])
+    ranks = np.argsort(np.argsort(futures, axis=1), axis=1)
+    return np.take_along_axis(drawn.swapaxes(1, 2), ranks, axis=1)
+
+
+def _assembled(
+    request: ForecastRequest,
+    rows: Ints,
+    model: str,
+    quantiles: Floats,
+    paths: Floats,
+    calibration: Calibration,
+    reasons: dict[str, NoForecastReason],
+    now_s: float,
+) -> Forecast:
+    """The forecast over all series of the request; rows without one are NaN and named."""
+    forecast = silent(request, model, reasons, now_s)
+    broken = ~(np.isfinite(quantiles).all(axis=(1, 2)) & np.isfinite(paths).all(axis=(1, 2)))
+    failed = {request.series[row]: NoForecastReason.MODEL_FAILED for row in rows[broken]}
+    right = rows[~broken]
+    forecast.quantiles[right], forecast.paths[right] = quantiles[~broken], paths[~broken]
+    forecast.coverage[right], forecast.skill[right] = calibration.coverage()[~broken], calibration.skill()[~broken]
+    return replace(forecast, unavailable={**reasons, **failed})
+
+
+def silent(request: ForecastRequest, model: str, reasons: Mapping[str, NoForecastReason], now_s: float) -> Forecast:
+    """A forecast of nothing, with the reasons for it."""
+    series, steps = len(request.series), request.horizon_steps
+    return Forecast(
+        series=request.series,
+        levels=LEVELS,
+        quantiles=np.full((series, steps, len(LEVELS)), np.nan),
+        paths=np.full((series, request.samples, steps), np.nan),
+        issued_at_s=now_s,
+        last_at_s=request.last_at_s,
+        step_s=request.step_s,
+        model=model,
+        coverage=np.full(series, np.nan),
+        skill=np.full(series, np.nan),
+        unavailable=reasons,
+    )
