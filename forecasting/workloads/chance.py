@@ -39,10 +39,16 @@ def autoregressive(grid: Grid) -> Drawn:
 
 def random_walk(grid: Grid) -> Drawn:
     """Walks, also of the logarithm, with calm and wild times and rare jumps."""
-    volatility = (grid.log_uniform(0.01, 1.0) * coloured(grid, grid.log_uniform(10.0, 400.0), grid.uniform(0.7, 1.0))).exp()
-    volatility = torch.where(grid.chance(0.4), volatility, torch.ones_like(volatility))
-    jumping = grid.unit_noise() < torch.where(grid.chance(0.3), grid.log_uniform(1e-3, 0.02), torch.zeros_like(volatility[:, :1]))
-    moves = grid.noise() * torch.where(jumping, 12.0 * volatility, volatility)
+    moves = grid.noise()
+    wild = grid.chance(0.4).squeeze(1)
+    if bool(wild.any()):
+        part = grid.rows(wild)
+        mood = coloured(part, part.log_uniform(10.0, 400.0), part.uniform(0.7, 1.0))
+        moves[wild] *= (part.log_uniform(0.05, 1.2) * mood).exp()
+    jumpy = grid.chance(0.25).squeeze(1)
+    if bool(jumpy.any()):
+        part = grid.rows(jumpy)
+        moves[jumpy] *= torch.where(part.unit_noise() < part.log_uniform(5e-4, 0.01), 15.0, 1.0)
     walk = moves.cumsum(1) / math.sqrt(grid.points)
     drift = grid.normal() * torch.where(grid.chance(0.3), grid.log_uniform(0.1, 2.0), torch.zeros_like(walk[:, :1]))
     walk = walk + drift * grid.index() / grid.points

@@ -11,6 +11,8 @@ from forecasting.workloads.shapes import Stretches, daily_demand, stretches, wan
 
 #: What came of a declared multiplier, as a deviation of its logarithm.
 DECLARED_ERROR = 0.25
+#: Log multiplier from which on the error is that large: nobody is a quarter wrong about a rise by a tenth.
+_FULL_ERROR = 0.7
 
 
 def _window(grid: Grid, start: Tensor, length: Tensor, ramp: Tensor) -> Tensor:
@@ -35,7 +37,7 @@ def _declared_sales(grid: Grid, multiplier: Tensor, length: Tensor, ramp: Tensor
     for number in range(events):
         again = first + number * DAY_S / grid.seconds_per_point
         start = torch.where(daily, again, first if number == 0 else grid.uniform(0.0, 1.0) * grid.points).round()
-        takes_place = torch.ones_like(known) if number == 0 else grid.chance(0.4) | daily
+        takes_place = torch.ones_like(known) if number == 0 else grid.chance(0.3) | daily
         announced = 1.0 + (multiplier - 1.0) * (1.0 if number == 0 else grid.uniform(0.5, 1.2))
         window = _window(grid, start, length, ramp)
         age = (grid.index() - start) / length
@@ -44,8 +46,9 @@ def _declared_sales(grid: Grid, multiplier: Tensor, length: Tensor, ramp: Tensor
         last = torch.exp(-fading * (1.0 - plateau))
         leaving = torch.exp(-(grid.index() - end).clamp(min=0.0) / tail.clamp(min=0.3)) * last
         shape = torch.where(grid.index() >= end, leaving, inside)
-        came = 1.0 + (announced - 1.0) * (DECLARED_ERROR * grid.normal()).exp()
-        effect = 1.0 + (came.clamp(min=0.02) - 1.0) * shape
+        size = announced.log()
+        came = (size + DECLARED_ERROR * (size.abs() / _FULL_ERROR).clamp(max=1.0) * grid.normal()).exp()
+        effect = 1.0 + (came - 1.0) * shape
         realised = torch.where(takes_place, realised * effect, realised)
         said = torch.log(1.0 + (announced - 1.0) * window)
         declared = torch.where(takes_place & known, declared + said, declared)

@@ -141,7 +141,7 @@ def _drawn(grid: Grid, family: Tensor) -> tuple[Tensor, Tensor]:
 
 def _mixed(grid: Grid, values: Tensor, event_log: Tensor, weights: Tensor) -> Tensor:
     """Some series added to, or multiplied by, a second one on the same grid; never those with declared events."""
-    rows = (grid.chance(_MIXED).squeeze(1) & (event_log == 0.0).all(1)).nonzero().squeeze(1)
+    rows = (grid.chance(_MIXED).squeeze(1) & ~event_log.any(1)).nonzero().squeeze(1)
     if not rows.numel():
         return values
     part = grid.rows(rows)
@@ -161,7 +161,7 @@ def _size(values: Tensor) -> Tensor:
 
 def _warped(grid: Grid, values: Tensor, event_log: Tensor) -> Tensor:
     """Some series read at an uneven pace, from a part of their length; never those with declared events."""
-    rows = (grid.chance(_WARPED).squeeze(1) & (event_log == 0.0).all(1)).nonzero().squeeze(1)
+    rows = (grid.chance(_WARPED).squeeze(1) & ~event_log.any(1)).nonzero().squeeze(1)
     if not rows.numel():
         return values
     part = grid.rows(rows)

@@ -17,7 +17,7 @@ _MONDAY_S = 4.0 * DAY_S
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What one family drew: values `(series, points)`, and the log of the declared multiplier, None: nothing declared."""
+    """What a family drew: values `(series, points)`, and the log of the declared multiplier, None: nothing declared."""
 
     values: Tensor
     event_log: Tensor | None = None

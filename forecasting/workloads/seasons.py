@@ -11,6 +11,7 @@ from forecasting.workloads.shapes import (
     daily_demand,
     limited,
     looked_up,
+    one_of_kinds,
     profiles,
     shots,
     stretches,
@@ -53,7 +54,7 @@ def trend_season(grid: Grid) -> Drawn:
         period_s = free if longest is None else torch.where(grid.chance(0.5), torch.full_like(free, longest), free)
         height = torch.where(grid.chance(chance), grid.log_uniform(0.1, 1.5), torch.zeros_like(free))
         total = total + height * (looked_up(profiles(grid), grid.cycles(period_s)) - 0.5)
-    return Drawn(as_gauge(grid, total + grid.uniform(0.5, 3.0)))
+    return Drawn(as_gauge(grid, total - total.amin(1, keepdim=True) + grid.uniform(0.0, 3.0)))
 
 
 def jobs(grid: Grid, width_points: Tensor) -> Tensor:
@@ -86,7 +87,7 @@ def cron_bursts(grid: Grid) -> Drawn:
 
 def load(grid: Grid, lowest_peak: float, highest_peak: float) -> Tensor:
     """How busy something is, `(series, points)`, its own peak between two shares of capacity."""
-    demand = daily_demand(grid) * (grid.log_uniform(0.005, 0.2) * noise(grid)).clamp(-2.0, 2.0).exp()
+    demand = daily_demand(grid) * (grid.log_uniform(0.005, 0.2) * grid.noise()).exp_()
     return demand / demand.amax(1, keepdim=True) * grid.log_uniform(lowest_peak, highest_peak)
 
 
@@ -95,32 +96,49 @@ def latency(grid: Grid) -> Drawn:
     busy = load(grid, 0.1, 0.97).clamp(max=0.985)
     queueing = grid.log_uniform(0.05, 1.0) * busy / (1.0 - busy)
     spread = grid.log_uniform(0.01, 0.6)
-    skew = torch.expm1(spread * noise(grid).clamp(-4.0, 8.0)).clamp(-0.9, 40.0)
-    slow = torch.where(grid.chance(0.5), grid.log_uniform(0.3, 10.0), torch.zeros_like(spread))
-    rare = shots(
-        grid, grid.log_uniform(5e-4, 0.03), grid.uniform(1.2, 3.0), grid.uniform(0.2, 1.0), grid.log_uniform(0.3, 20.0)
-    )
-    seconds = grid.log_uniform(5e-4, 3.0) * ((1.0 + queueing) * (1.0 + skew) + slow * rare.clamp(max=300.0))
-    return Drawn(torch.where(grid.chance(0.5), seconds, 1_000.0 * seconds))
+    typical = (1.0 + queueing) * torch.exp(spread * noise(grid)).clamp(0.1, 40.0)
+    slow = grid.chance(0.5).squeeze(1)
+    if bool(slow.any()):
+        part = grid.rows(slow)
+        rare = shots(
+            part,
+            part.log_uniform(5e-4, 0.03),
+            part.uniform(1.2, 3.0),
+            part.uniform(0.2, 1.0),
+            part.log_uniform(0.3, 20.0),
+        )
+        typical[slow] += part.log_uniform(0.3, 10.0) * rare.clamp(max=300.0)
+    return Drawn(typical * grid.log_uniform(5e-4, 3.0) * grid.one_of((1.0, 1_000.0)))
 
 
 def cpu_percent(grid: Grid) -> Drawn:
     """Processors in use: driven by load, switched on and off by batch work, or idle with spikes."""
-    driven = limited(load(grid, 0.05, 1.6), torch.ones_like(grid.seconds_per_point), grid.chance(0.4).float())
+    share = one_of_kinds(grid, (0.5, _driven), (0.2, _batch), (0.3, _idle))
+    nightly = grid.chance(0.25).squeeze(1)
+    if bool(nightly.any()):
+        part = grid.rows(nightly)
+        share[nightly] += part.uniform(0.05, 0.6) * jobs(part, part.log_uniform(1.0, 10.0))
+    return Drawn(as_percent(grid, share))
+
+
+def _driven(grid: Grid) -> Tensor:
+    return limited(load(grid, 0.05, 1.6), torch.ones_like(grid.seconds_per_point), grid.chance(0.4).float())
+
+
+def _batch(grid: Grid) -> Tensor:
     cuts = stretches(grid, grid.lengths(300.0, 86_400.0, 3.0, 600.0), grid.uniform(0.3, 1.5))
     working = torch.where(grid.chance(0.6), grid.uniform(0.5, 1.0), grid.uniform(0.1, 0.5))
     table = torch.where(
         grid.uniform(0.0, 1.0, 64) < grid.uniform(0.15, 0.8), working * grid.uniform(0.85, 1.05, 64), 0.02
     )
-    batch = cuts.of_each(table)
+    return cuts.of_each(table)
+
+
+def _idle(grid: Grid) -> Tensor:
     spikes = shots(
         grid, grid.log_uniform(1e-3, 0.05), grid.uniform(1.2, 3.0), grid.uniform(0.2, 2.0), grid.log_uniform(0.3, 12.0)
     )
-    idle = grid.log_uniform(0.003, 0.4) * (1.0 + grid.log_uniform(0.1, 2.0) * spikes.clamp(max=50.0))
-    kind = grid.uniform(0.0, 1.0)
-    share = torch.where(kind < 0.5, driven, torch.where(kind < 0.7, batch, idle))
-    nightly = torch.where(grid.chance(0.25), grid.uniform(0.05, 0.6), torch.zeros_like(kind))
-    return Drawn(as_percent(grid, share + nightly * jobs(grid, grid.log_uniform(1.0, 10.0))))
+    return grid.log_uniform(0.003, 0.4) * (1.0 + grid.log_uniform(0.1, 2.0) * spikes.clamp(max=50.0))
 
 
 def saturation(grid: Grid) -> Drawn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,8 +18,6 @@ _WEEK_BINS = 7 * 144
 _HARMONICS = 8
 #: Stretches per series at most; the last of them goes on to the end.
 _STRETCHES = 2048
-#: Beyond this the filtered noise of a padded transform would meet its own beginning.
-LONGEST_CORRELATION = 400.0
 
 
 def profiles(grid: Grid, bins: int = _BINS) -> Tensor:
@@ -48,17 +47,18 @@ def profiles(grid: Grid, bins: int = _BINS) -> Tensor:
     shape = torch.where(kind < 2, harmonics, torch.where(kind < 4, humps, plateau))
     low = shape.amin(1, keepdim=True)
     risen = (shape - low) / (shape.amax(1, keepdim=True) - low).clamp(min=1e-6)
-    return risen ** grid.log_uniform(0.5, 2.5)
+    return torch.pow(risen, grid.log_uniform(0.5, 2.5))
 
 
 def looked_up(table: Tensor, cycles: Tensor) -> Tensor:
     """The shape of a cycle at each point, linear between the entries of `table` `(series, bins)`."""
     bins = table.shape[1]
-    ring = torch.cat([table, table[:, :1]], 1)
+    # Height and rise to the next entry travel as one complex number: half the memory accesses of two look-ups.
+    entries = torch.complex(table, torch.roll(table, -1, 1) - table)
     place = cycles.frac() * bins
-    below = place.long().clamp(max=bins - 1)
-    low = ring.gather(1, below)
-    return torch.lerp(low, ring.gather(1, below + 1), place - below)
+    below = place.long().clamp_(max=bins - 1)
+    found = torch.view_as_real(entries.gather(1, below))
+    return torch.addcmul(found[..., 0], found[..., 1], place - below)
 
 
 def wander(grid: Grid, deviation: Tensor, knots: int = 65) -> Tensor:
@@ -72,12 +72,18 @@ def spectrum_noise(grid: Grid, power: Tensor, padded: int) -> Tensor:
     """Noise of unit variance with a power spectrum `(series, padded // 2 + 1)`, `(series, points)`."""
     gain = (power / power.mean(1, keepdim=True)).sqrt()
     white = torch.fft.rfft(grid.normal(padded))
-    return torch.fft.irfft(white * gain, n=padded)[:, : grid.points]
+    series: Tensor = torch.fft.irfft(white * gain, n=padded)
+    return series[:, : grid.points]
 
 
 def padded_length(points: int) -> int:
     """Points of a transform that leaves room after the series for what its filters carry around the end."""
     return 1 << (points + points // 4).bit_length()
+
+
+def _longest_memory(points: int) -> float:
+    """A decay in points, beyond which filtered noise and bursts would meet their own beginning."""
+    return 0.25 * (padded_length(points) - points)
 
 
 def frequencies(grid: Grid, padded: int) -> Tensor:
@@ -88,7 +94,7 @@ def frequencies(grid: Grid, padded: int) -> Tensor:
 def coloured(grid: Grid, correlation_points: Tensor, share: Tensor) -> Tensor:
     """Noise of unit variance: a `share` of it forgets with `correlation_points`, the rest is new at each point."""
     padded = padded_length(grid.points)
-    memory = torch.exp(-1.0 / correlation_points.clamp(0.2, LONGEST_CORRELATION))
+    memory = torch.exp(-1.0 / correlation_points.clamp(0.2, _longest_memory(grid.points)))
     slow = (1.0 - memory**2) / (1.0 + memory**2 - 2.0 * memory * torch.cos(frequencies(grid, padded)))
     return spectrum_noise(grid, share * slow + (1.0 - share), padded)
 
@@ -120,10 +126,11 @@ def stretches(grid: Grid, mean_points: Tensor, spread: Tensor) -> Stretches:
 
 
 def convolved(grid: Grid, impulses: Tensor, kernel: Tensor) -> Tensor:
-    """Impulses `(series, points)`, each followed by its series' `kernel` `(series, points)`."""
-    padded = 2 * grid.points
+    """Impulses `(series, points)`, each followed by its series' `kernel` `(series, fewer points)`."""
+    padded = padded_length(grid.points)
     both = torch.fft.rfft(impulses, n=padded) * torch.fft.rfft(kernel, n=padded)
-    return torch.fft.irfft(both, n=padded)[:, : grid.points]
+    followed: Tensor = torch.fft.irfft(both, n=padded)
+    return followed[:, : grid.points]
 
 
 def shots(grid: Grid, per_point: Tensor, tail: Tensor, rise_points: Tensor, decay_points: Tensor) -> Tensor:
@@ -132,8 +139,10 @@ def shots(grid: Grid, per_point: Tensor, tail: Tensor, rise_points: Tensor, deca
     hit = lottery < per_point
     # A winning ticket is itself uniform on (0, per_point): no second draw for the size.
     size = (lottery / per_point).clamp(min=1e-4) ** (-1.0 / tail)
-    age = grid.index()
-    kernel = torch.exp(-age / decay_points) - torch.exp(-(age + 1.0) / rise_points.clamp(min=0.2))
+    # No longer than the padding of the transform, so that no burst comes back at the beginning.
+    age = grid.index()[: max(1, padded_length(grid.points) - grid.points)]
+    decay = decay_points.clamp(max=_longest_memory(grid.points))
+    kernel = torch.exp(-age / decay) - torch.exp(-(age + 1.0) / rise_points.clamp(min=0.2))
     kernel = kernel.clamp(min=0.0)
     kernel = kernel / kernel.amax(1, keepdim=True).clamp(min=1e-6)
     return convolved(grid, torch.where(hit, size, 0.0), kernel).clamp(min=0.0)
@@ -176,6 +185,18 @@ def week_cycle(grid: Grid) -> Tensor:
     """Weeks with holidays, 0 to about 1, `(series, points)`."""
     weeks = grid.weeks(grid.uniform(-0.5, 0.5) * DAY_S)
     return looked_up(week_profiles(grid), weeks) * holidays(grid, weeks * (WEEK_S / DAY_S))
+
+
+def one_of_kinds(grid: Grid, *kinds: tuple[float, Callable[[Grid], Tensor]]) -> Tensor:
+    """Each series drawn as one of several kinds; with its probability. Kinds that nobody drew cost nothing."""
+    likely = torch.tensor([probability for probability, _ in kinds], device=grid.device)
+    kind = torch.multinomial(likely, grid.series, replacement=True, generator=grid.generator)
+    values = torch.empty(grid.series, grid.points, device=grid.device)
+    for number, (_, draw) in enumerate(kinds):
+        rows = (kind == number).nonzero().squeeze(1)
+        if rows.numel():
+            values[rows] = draw(grid.rows(rows))
+    return values
 
 
 def limited(values: Tensor, ceiling: Tensor, softness: Tensor) -> Tensor:
