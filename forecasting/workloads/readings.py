@@ -11,8 +11,10 @@ from forecasting.workloads.grid import Drawn, Grid
 from forecasting.workloads.shapes import coloured
 
 #: Series whose mean count falls below this are drawn as Poisson numbers; for others the square of a normal number of
-#: deviation 1/2 around the root of the mean has the right mean, variance and skew, at a fifth of the time.
+#: deviation 1/2 around about the root of the mean has the right mean, variance and skew, at a fifth of the time.
 _FEW = 4.0
+#: That square has the mean r² + 1/4 and the variance r² + 1/8; rounding it adds a variance of 1/12.
+_LESS, _BACK = 1.0 / 8.0 + 1.0 / 12.0, 1.0 / 4.0 - (1.0 / 8.0 + 1.0 / 12.0)
 
 
 def counted(grid: Grid, mean: Tensor) -> Tensor:
@@ -23,8 +25,8 @@ def counted(grid: Grid, mean: Tensor) -> Tensor:
         counts[few] = torch.poisson(mean[few], generator=grid.generator)
     if not bool(few.all()):
         many = ~few
-        root = torch.add((mean[many] + 0.25).sqrt_(), grid.rows(many).noise(), alpha=0.5)
-        counts[many] = (root * root).sub_(0.5).round_().clamp_(min=0.0)
+        root = torch.add((mean[many] - _LESS).sqrt_(), grid.rows(many).noise(), alpha=0.5)
+        counts[many] = (root * root).sub_(_BACK).round_().clamp_(min=0.0)
     return counts
 
 
