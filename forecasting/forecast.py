@@ -67,6 +67,7 @@ class ForecastRequest:
     `same_time_yesterday` and `same_time_last_week` are `(series, horizon_steps)`: what was measured one day (week)
     before each step of the horizon, NaN where unknown. Limits are hard: `(series,)`, infinite where there is none.
     `censored` `(series, points)` marks values that are no outcomes: saturated demand, windows of a failure acted on.
+    `wall_clock`: `last_at_s` is Unix time, so hours and weekdays may be read from it.
     """
 
     series: tuple[str, ...]
@@ -82,6 +83,7 @@ class ForecastRequest:
     same_time_last_week: Floats | None = None
     samples: int = 100
     censored: NDArray[np.bool_] | None = None
+    wall_clock: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,11 @@ class Forecast:
 
     `quantiles` is `(series, steps, levels)`, monotone in the last axis; `paths` is `(series, samples, steps)`, joint
     over steps, and sample `k` is one coherent future of all series. Step `i` describes `last_at_s + (i + 1) * step_s`.
-    `coverage` is the share of past outcomes inside the nominal 80 % band, `skill` is 1 - pinball / pinball of seasonal
-    naive; both `(series,)`, NaN while unmeasured.
+    `coverage` and `coverage98` are the shares of past outcomes inside the nominal 80 % and 98 % band, `skill` and
+    `skill_linear` are 1 - pinball / pinball of seasonal naive and of `predict_linear`; all `(series,)`, NaN while
+    unmeasured. `surprise` `(series,)` is the probability of newest points as far out as those just seen, by the
+    forecasts before them: small is anomalous, NaN unknown. `drifting` `(series,)` marks series that have lately left
+    their forecasts behind. None: this forecaster measures no such thing.
     """
 
     series: tuple[str, ...]
@@ -106,6 +111,10 @@ class Forecast:
     skill: Floats
     unavailable: Mapping[str, NoForecastReason] = field(default_factory=dict)
     fell_back: bool = False  # a better model failed and this one answered for it
+    coverage98: Floats | None = None
+    skill_linear: Floats | None = None
+    surprise: Floats | None = None
+    drifting: NDArray[np.bool_] | None = None
 
     @property
     def steps(self) -> int:

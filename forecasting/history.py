@@ -23,7 +23,7 @@ SHORT_GAP_STEPS = 4
 STALE_AFTER_STEPS = 10
 #: Fewer known points than this say nothing about spread.
 FEWEST_POINTS = 8
-#: Models read at most this many of the newest points.
+#: The fallback's filters read at most this many of the newest points.
 LONGEST_HISTORY = 1024
 #: Histories are extended to a multiple of this, so that cached filter weights fit histories that are still growing.
 LENGTH_STEP = 64
@@ -51,17 +51,17 @@ class History:
     unavailable: dict[str, NoForecastReason]
 
 
-def clean(request: ForecastRequest, now_s: float) -> History:
-    """Rows that can be forecast, filled and marked, and the reasons for the others."""
+def clean(request: ForecastRequest, now_s: float, longest: int = LONGEST_HISTORY) -> History:
+    """Rows that can be forecast, filled and marked, and the reasons for the others; the newest `longest` points."""
     raw = np.asarray(request.values, dtype=np.float64)
     if raw.shape[1] == 0:
         return _nothing(dict.fromkeys(request.series, NoForecastReason.EMPTY))
-    raw = raw[:, -(LONGEST_HISTORY + 1) :]
+    raw = raw[:, -(longest + 1) :]
     infinite = np.abs(raw) > LARGEST_VALUE  # false for NaN
     if infinite.any():
         raw = np.where(infinite, np.nan, raw)
-    raw = _rates_of_counters(raw, request.kinds, request.step_s)[:, -LONGEST_HISTORY:]
-    infinite = infinite[:, -LONGEST_HISTORY:]
+    raw = _rates_of_counters(raw, request.kinds, request.step_s)[:, -longest:]
+    infinite = infinite[:, -longest:]
 
     known = ~np.isnan(raw)
     rows, reasons = _usable(request, known, infinite, now_s)
@@ -78,7 +78,7 @@ def clean(request: ForecastRequest, now_s: float) -> History:
         return _padded(
             History(rows, raw, known, known & ~censored, np.zeros(rows.size, dtype=np.intp), demand, reasons)
         )
-    filled, gaps = _filled(raw, known)
+    filled, gaps = bridged_gaps(raw, known)
     points = known.shape[1]
     trailing = points - 1 - _last_true(known)
     bridged = known | ((gaps <= SHORT_GAP_STEPS) & (np.arange(points) < (points - trailing)[:, None]))
@@ -140,7 +140,7 @@ def _censored(request: ForecastRequest, rows: Ints, points: int) -> Bools:
     return np.asarray(request.censored, dtype=bool)[rows, -points:]
 
 
-def _filled(raw: Floats, known: Bools) -> tuple[Floats, Ints]:
+def bridged_gaps(raw: Floats, known: Bools) -> tuple[Floats, Ints]:
     """Straight lines over the gaps (level at both ends), and for every point the length of the gap it lies in."""
     points = raw.shape[1]
     # Only what is missing is looked at, in rows laid end to end: mostly a few points.
