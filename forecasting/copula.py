@@ -1,0 +1,50 @@
+"""Joint futures by a learned dependence: the network says how the steps of a row hang together, numpy draws ranks.
+
+Samples are Gaussian: shared factors, an Ornstein-Uhlenbeck process whose clock runs at a learned speed, and independent
+noise (`forecasting.training.losses.correlation` is the same thing as a matrix). Only their ranks are used.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecasting.forecast import Floats
+from forecasting.quantiles import sampling_weights
+
+#: Independent noise that no factor explains.
+NOISE = 0.3
+
+
+def copula_paths(
+    quantiles: Floats, copula: Floats, limits: tuple[Floats, Floats], samples: int, rng: np.random.Generator
+) -> Floats:
+    """Samples of the quantiles in the order that the copula draws, `(rows, samples, steps)`.
+
+    `copula` `(rows, steps, factors + 2)`: loadings, speed, amplitude. The noise is the same for all rows, so that
+    sample `k` is one future of all of them.
+    """
+    steps = copula.shape[1]
+    factors = copula.shape[2] - 2
+    drawn = quantiles @ sampling_weights(samples)
+    drawn = np.clip(drawn, limits[0][:, None, None], limits[1][:, None, None])
+    latent = copula[:, :, :factors] @ rng.standard_normal((factors, samples))
+    latent += _softplus(copula[:, :, -1:] + 1.0) * _wandering(_softplus(copula[:, :, -2] - 2.0), samples, rng)
+    latent += NOISE * rng.standard_normal((steps, samples))
+    ranks = np.argsort(np.argsort(latent, axis=2), axis=2)
+    return np.take_along_axis(drawn, ranks, axis=2).swapaxes(1, 2)
+
+
+def _wandering(speed: Floats, samples: int, rng: np.random.Generator) -> Floats:
+    """Ornstein-Uhlenbeck samples `(rows, steps, samples)`, correlated by exp(-distance on the clock)."""
+    rows, steps = speed.shape
+    keep = np.exp(-speed)[:, :, None]
+    noise = rng.standard_normal((steps, samples))
+    state = np.empty((rows, steps, samples))
+    state[:, 0] = noise[0]
+    for step in range(1, steps):
+        state[:, step] = keep[:, step] * state[:, step - 1] + np.sqrt(1.0 - keep[:, step] ** 2) * noise[step]
+    return state
+
+
+def _softplus(x: Floats) -> Floats:
+    return np.logaddexp(0.0, x)
