@@ -123,14 +123,15 @@ def spread_by_errors(errors: Callable[[int], Floats], horizon: int) -> Floats:
     `errors` gives the errors at a lead, oldest first; leads between the measured ones are interpolated.
     """
     leads = leads_of(horizon)
-    rows: list[Floats] = []
-    for place, lead in enumerate(leads):
-        found = errors(lead)[-MOST_ERRORS:]
-        if found.size >= FEWEST_ERRORS or not rows:
-            rows.append(empirical_quantiles(found))
-        else:
-            rows.append(rows[-1] * np.sqrt(lead / leads[place - 1]))
-    return np.asarray(lead_interpolation(leads, horizon) @ np.stack(rows))
+    found = [errors(lead)[-MOST_ERRORS:] for lead in leads]
+    together = np.full((len(leads), max(1, *(each.size for each in found))), np.nan)
+    for place, each in enumerate(found):
+        together[place, : each.size] = each
+    rows = empirical_quantiles(together)
+    for place in range(1, len(leads)):
+        if found[place].size < FEWEST_ERRORS:
+            rows[place] = rows[place - 1] * np.sqrt(leads[place] / leads[place - 1])
+    return np.asarray(lead_interpolation(leads, horizon) @ rows)
 
 
 def tried_in_turn(models: Sequence[Model]) -> Model:

@@ -76,12 +76,12 @@ def backtest(
     groups: Mapping[str, Sequence[Series]],
     candidates: Sequence[Candidate],
     settings: Settings,
-    clock_s: Callable[[], float],
+    clock_s: Callable[[], float] | None = None,
     on_progress: Progress = lambda name, done, each: None,
 ) -> Result:
     """Every candidate over the windows of all groups; the first candidate is the reference.
 
-    Raises `NothingToJudge` where no window is left.
+    `clock_s` tells what models cost; without one it is not measured. Raises `NothingToJudge` where no window is left.
     """
     plan = planned(groups, settings.spread)
     cases = cases_of(plan)
@@ -166,14 +166,16 @@ def _judged(
     candidate: Candidate,
     cases: Sequence[Case],
     settings: Settings,
-    clock_s: Callable[[], float],
+    clock_s: Callable[[], float] | None,
     on_origin: Callable[[], None],
-) -> tuple[dict[str, GroupScores], float]:
+) -> tuple[dict[str, GroupScores], float | None]:
     """Scores of all groups, and the cost of a hundred of their series in milliseconds."""
     scores = {}
     for case in cases:
         forecaster = candidate.made(case.group, known_before(case.cohorts), settings.training)
         scores[case.group] = replayed(forecaster, case, settings.conditions, on_origin)
+    if clock_s is None:
+        return scores, None
     cohorts = [cohort for case in cases for cohort in case.cohorts]
     return scores, ms_per_100(forecaster, batch_of(cohorts), settings.spread.horizon_steps, clock_s)
 
