@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from forecasting import served_state as states
 from forecasting.baselines import Baseline, one_filter
 from forecasting.calibration import Calibration, corrected, issued, observed
 from forecasting.events import with_events, without_events
@@ -17,16 +18,15 @@ from forecasting.forecast import LEVELS, Floats, Forecast, ForecastRequest, NoFo
 from forecasting.history import History, Ints, clean
 from forecasting.linear_trend import linear_quantiles
 from forecasting.mixture import hard_limits
+from forecasting.naive import naive_quantiles
 from forecasting.onnx_session import ModelRefused, OnnxSession
-from forecasting.own_models import state as states
 from forecasting.own_models.card import GRAPH_FILE, ModelCard, ModelKind, read_card
 from forecasting.own_models.errors import ModelInvalid
-from forecasting.own_models.naive import naive_quantiles
 from forecasting.own_models.networks import Network, OnePass, StepByStep
-from forecasting.own_models.state import OwnState
 from forecasting.own_models.windows import LEAST_KNOWN_SHARE, model_input, stretch_of
 from forecasting.paths import joint_paths
 from forecasting.quantiles import monotone, sampling_weights
+from forecasting.served_state import ServedState
 
 #: The past from which dependence is taken, and from which naive forecasts are judged.
 RECENT_STEPS = 1024
@@ -60,8 +60,8 @@ class OwnModelForecaster:
         return cls(name or f"own-{card.kind}", card, network)
 
     def forecast(
-        self, request: ForecastRequest, state: OwnState | None, now_s: float, rng: np.random.Generator
-    ) -> tuple[Forecast, OwnState]:
+        self, request: ForecastRequest, state: ServedState | None, now_s: float, rng: np.random.Generator
+    ) -> tuple[Forecast, ServedState]:
         if state is None or state.step_s != request.step_s or state.horizon_steps != request.horizon_steps:
             state = states.blank(request.step_s, request.horizon_steps)
         if not self.answers(request):
@@ -75,9 +75,8 @@ class OwnModelForecaster:
         view = without_events(request, history.rows, history.values, history.known)
         history = replace(history, values=view.values)
         names = tuple(request.series[row] for row in history.rows)
-        calibration = observed(
-            states.rows_for(state, names), history.values, history.judged, request.last_at_s, request.step_s
-        )
+        rows = states.rows_for(state, names)
+        calibration = observed(rows.calibration, history.values, history.judged, request.last_at_s, request.step_s)
         quantiles, futures = self._foretold(request, history, rng)
         limits = hard_limits(history.rows, request)
         quantiles = _believable(monotone(corrected(quantiles, calibration)), history, limits)
@@ -96,18 +95,18 @@ class OwnModelForecaster:
             lower, upper = (limit[:, None, None] for limit in limits)
             quantiles, paths = np.clip(quantiles, lower, upper), np.clip(paths, lower, upper)
         forecast = _assembled(request, history.rows, self.name, quantiles, paths, calibration, reasons, now_s)
-        return forecast, states.after(state, names, calibration, request.series)
+        return forecast, states.merged(replace(rows, calibration=calibration), state, request.series)
 
     def answers(self, request: ForecastRequest) -> bool:
         """Whether the model can read and foretell what is asked."""
         reaches = request.horizon_steps <= self.card.output_steps or self.card.kind is ModelKind.DEEPAR
         return request.step_s == self.card.step_s and reaches
 
-    def dump(self, state: OwnState | None) -> Any:
-        return None if state is None else states.dump(state)
+    def dump(self, state: ServedState | None) -> Any:
+        return None if state is None else states.dump(state, None)
 
-    def load(self, dumped: Any) -> OwnState | None:
-        return None if dumped is None else states.load(dumped)
+    def load(self, dumped: Any) -> ServedState | None:
+        return None if dumped is None else states.load(dumped, None)
 
     def _readable(self, request: ForecastRequest, history: History) -> tuple[History, dict[str, NoForecastReason]]:
         """Rows of which the newest stretch is known well enough, and the reasons for all others."""
@@ -181,8 +180,20 @@ def _assembled(
     failed = {request.series[row]: NoForecastReason.MODEL_FAILED for row in rows[broken]}
     right = rows[~broken]
     forecast.quantiles[right], forecast.paths[right] = quantiles[~broken], paths[~broken]
-    forecast.coverage[right], forecast.skill[right] = calibration.coverage()[~broken], calibration.skill()[~broken]
-    return replace(forecast, unavailable={**reasons, **failed})
+
+    def scattered(values: Floats) -> Floats:
+        everywhere = np.full(len(request.series), np.nan)
+        everywhere[right] = values[~broken]
+        return everywhere
+
+    return replace(
+        forecast,
+        unavailable={**reasons, **failed},
+        coverage=scattered(calibration.coverage()),
+        coverage98=scattered(calibration.coverage98()),
+        skill=scattered(calibration.skill()),
+        skill_linear=scattered(calibration.skill_linear()),
+    )
 
 
 def silent(request: ForecastRequest, model: str, reasons: Mapping[str, NoForecastReason], now_s: float) -> Forecast:
