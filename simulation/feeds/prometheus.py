@@ -57,7 +57,7 @@ class Scrape:
 class Prometheus:
     """Call `scrape` every 15 s from `first_s` on; `query` answers with the newest visible scrape."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, signals: SignalLog | None = None) -> None:
         self._world = world
         scenario = world.scenario
         self.first_s = world.now_s + streams.between(0.0, STEP_S, seed, "prometheus scrape")
@@ -72,7 +72,7 @@ class Prometheus:
             end_s=scenario.duration_s,
             seed=seed,
         )
-        self._signals = SignalLog()
+        self._signals = SignalLog() if signals is None else signals
         self._before: Snapshot | None = None
         self._totals_before: tuple[Floats, Floats] | None = None
         self._taken = 0
