@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from foresail.commands import backtest, explain, simulate, study, tools
+from foresail.commands import backtest, corpus, explain, simulate, study, tools
 
 app = typer.Typer(
     name="foresail",
@@ -24,6 +24,7 @@ app.command("scenarios")(tools.scenarios)
 app.command("schema")(tools.schema)
 app.command("hpa-replay")(tools.hpa_replay)
 app.command("bench")(tools.bench)
+app.command("corpus")(corpus.corpus)
 app.command("backtest")(backtest.backtest)
 
 

@@ -29,6 +29,13 @@ PLAIN_WIDTH = 120  # where there is no terminal to ask
 @contextmanager
 def progress(runs: int, quiet: bool) -> Iterator[Callable[[Done], None]]:
     """A bar on stderr that counts finished runs; silent where nobody watches."""
+    with counter("simulating", runs, quiet) as count:
+        yield lambda done: count(f"{done.job.scenario.name} · {done.job.arm} · {done.job.seed}")
+
+
+@contextmanager
+def counter(description: str, total: int, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A bar on stderr; each call counts one piece and says which. Silent where nobody watches."""
     console = Console(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -40,12 +47,8 @@ def progress(runs: int, quiet: bool) -> Iterator[Callable[[Done], None]]:
         disable=quiet or not console.is_terminal,
         transient=True,
     ) as bar:
-        task = bar.add_task("simulating", total=runs)
-
-        def on_done(done: Done) -> None:
-            bar.update(task, advance=1, description=f"{done.job.scenario.name} · {done.job.arm} · {done.job.seed}")
-
-        yield on_done
+        task = bar.add_task(description, total=total)
+        yield lambda piece: bar.update(task, advance=1, description=piece)
 
 
 def show(outcome: Outcome) -> None:
