@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from forecasting.workloads.grid import Grid
-from forecasting.workloads.shapes import stretches
+from forecasting.workloads.shapes import shots, stretches
 
 #: A series keeps at least this share of its points.
 KEPT = 0.5
@@ -40,6 +40,15 @@ def spikes(grid: Grid, values: Tensor) -> Tensor:
         values.shape, generator=grid.generator, device=grid.device
     )
     return torch.where(hit, torch.where(grid.chance(0.3), torch.zeros_like(values), far), values)
+
+
+def bursts(grid: Grid, values: Tensor) -> Tensor:
+    """Something else shows through, seldom and for a few points: a neighbour, a backup, a slow disk."""
+    usual = values.abs().mean(1, keepdim=True)
+    above = shots(
+        grid, grid.log_uniform(2e-4, 0.03), grid.uniform(1.2, 3.0), grid.uniform(0.2, 1.0), grid.log_uniform(0.2, 8.0)
+    )
+    return values + usual * grid.log_uniform(0.1, 5.0) * above.clamp(max=200.0)
 
 
 def rounded(grid: Grid, values: Tensor) -> Tensor:
@@ -80,12 +89,23 @@ def before_birth(grid: Grid) -> Tensor:
     return grid.index() < grid.uniform(0.02, KEPT) * grid.points
 
 
+_CHANGES: tuple[tuple[float, Change], ...] = (
+    (0.10, bursts),
+    (0.04, stale),
+    (0.06, spikes),
+    (0.12, rounded),
+    (0.01, unit_change),
+    (0.03, dropped),
+)
+_GAPS = ((0.10, single_gaps), (0.06, gap_runs), (0.05, long_gap), (0.06, before_birth))
+
+
 def corrupted(grid: Grid, values: Tensor) -> Tensor:
     """Series as a monitoring system would have kept them, NaN where it has nothing."""
-    for share, change in ((0.04, stale), (0.04, spikes), (0.12, rounded), (0.01, unit_change), (0.03, dropped)):
+    for share, change in _CHANGES:
         values = _on_some(grid, values, share, change)
     missing = torch.zeros_like(values, dtype=torch.bool)
-    for share, gaps in ((0.10, single_gaps), (0.06, gap_runs), (0.05, long_gap), (0.06, before_birth)):
+    for share, gaps in _GAPS:
         chosen = grid.chance(share).squeeze(1)
         if bool(chosen.any()):
             missing[chosen] |= gaps(grid.rows(chosen))

@@ -33,12 +33,12 @@ class Family:
 
 _FAMILIES: dict[str, Family] = {
     "demand_rate": Family(0.09, seasons.demand_rate),
-    "diurnal": Family(0.09, seasons.diurnal),
-    "weekly": Family(0.06, seasons.weekly),
+    "diurnal": Family(0.08, seasons.diurnal),
+    "weekly": Family(0.05, seasons.weekly),
     "trend_season": Family(0.05, seasons.trend_season),
     "cron_bursts": Family(0.05, seasons.cron_bursts),
     "latency": Family(0.05, seasons.latency),
-    "cpu_percent": Family(0.06, seasons.cpu_percent),
+    "cpu_percent": Family(0.07, seasons.cpu_percent),
     "saturation": Family(0.02, seasons.saturation),
     "quantised": Family(0.02, seasons.quantised),
     "counts": Family(0.04, seasons.counts),
@@ -53,10 +53,10 @@ _FAMILIES: dict[str, Family] = {
     "sawtooth": Family(0.03, events.sawtooth),
     "constant": Family(0.015, events.constant),
     "zero_inflated": Family(0.03, chance.zero_inflated),
-    "heavy_bursts": Family(0.04, chance.heavy_bursts),
-    "error_rate": Family(0.03, chance.error_rate),
-    "ar": Family(0.05, chance.autoregressive),
-    "random_walk": Family(0.07, chance.random_walk),
+    "heavy_bursts": Family(0.05, chance.heavy_bursts),
+    "error_rate": Family(0.035, chance.error_rate),
+    "ar": Family(0.06, chance.autoregressive),
+    "random_walk": Family(0.09, chance.random_walk),
     "gaussian_process": Family(0.05, chance.gaussian_process),
 }
 

@@ -37,7 +37,7 @@ def noise(grid: Grid) -> Tensor:
     if bool(remembering.any()):
         part = grid.rows(remembering)
         normal[remembering] = coloured(part, part.lengths(10.0, 7_200.0, 0.5, 300.0), part.uniform(0.1, 1.0))
-    heaviness = torch.where(grid.chance(0.4), grid.uniform(0.2, 0.9), 1e-2)
+    heaviness = torch.where(grid.chance(0.55), grid.uniform(0.2, 1.0), 1e-2)
     bent = torch.exp(heaviness * normal)
     # Minus 1: long above only; minus the reciprocal: on both sides alike (twice the hyperbolic sine).
     symmetric = grid.chance(0.5)
@@ -49,7 +49,7 @@ def as_demand(grid: Grid, relative: Tensor, low_rps: float = 0.05, high_rps: flo
 
     The fine noise of single arrivals falls with the step length; that of the demand itself does not.
     """
-    deviation = torch.where(grid.chance(0.75), grid.log_uniform(0.004, 0.3), torch.full_like(relative[:, :1], 1e-3))
+    deviation = torch.where(grid.chance(0.8), grid.log_uniform(0.01, 0.5), 1e-3)
     swing = (deviation * noise(grid)).clamp(-3.0, 3.0).exp()
     mean = grid.log_uniform(low_rps, high_rps) * grid.seconds_per_point * relative.clamp(min=0.0) * swing
     counts = counted(grid, mean)
@@ -58,7 +58,7 @@ def as_demand(grid: Grid, relative: Tensor, low_rps: float = 0.05, high_rps: flo
 
 def as_gauge(grid: Grid, shape: Tensor) -> Tensor:
     """A gauge of any unit and offset, where `shape` `(series, points)` spreads over about 1."""
-    deviation = torch.where(grid.chance(0.7), grid.log_uniform(0.004, 0.6), grid.log_uniform(1e-5, 4e-3))
+    deviation = torch.where(grid.chance(0.75), grid.log_uniform(0.01, 0.8), grid.log_uniform(1e-5, 0.01))
     size = torch.where(grid.chance(0.3), shape.abs().clamp(max=4.0), torch.ones_like(shape))
     return scaled(grid, shape + deviation * size * noise(grid))
 

@@ -28,7 +28,7 @@ def diurnal(grid: Grid) -> Drawn:
     """Days, or cycles of another length, whose level and amplitude drift."""
     day = torch.full_like(grid.seconds_per_point, DAY_S)
     other = grid.log_uniform(12.0, grid.points / 1.5) * grid.seconds_per_point
-    period_s = torch.where(grid.chance(0.7), day, other)
+    period_s = torch.where(grid.chance(0.65), day, other)
     floor = grid.log_uniform(0.02, 0.95)
     cycle = looked_up(profiles(grid), grid.cycles(period_s))
     still = torch.zeros_like(floor)
@@ -67,7 +67,10 @@ def jobs(grid: Grid, width_points: Tensor) -> Tensor:
     cycles = grid.cycles(period_s) + grid.uniform(0.0, 1.0)
     run = torch.remainder(cycles.long(), _OCCURRENCES)
     uneven = torch.where(grid.chance(0.5), grid.log_uniform(0.02, 0.6), torch.zeros_like(period))
-    heights = (uneven * grid.normal(_OCCURRENCES)).exp() * (grid.uniform(0.0, 1.0, _OCCURRENCES) > 0.03)
+    luck = grid.normal(_OCCURRENCES)
+    # Some grow and shrink from run to run, as batches do with what they work on.
+    luck = torch.where(grid.chance(0.3), 0.3 * luck.cumsum(1), luck).clamp(-4.0, 4.0)
+    heights = (uneven * luck).exp() * (grid.uniform(0.0, 1.0, _OCCURRENCES) > 0.03)
     late = torch.where(grid.chance(0.5), grid.log_uniform(0.05, 2.0), torch.zeros_like(period))
     delays = (late * grid.normal(_OCCURRENCES).abs()).clamp(max=4.0)
     width = torch.minimum(width_points, 0.6 * period).clamp(min=1.0)

@@ -170,15 +170,22 @@ def holidays(grid: Grid, days: Tensor, per_day: float = 0.03) -> Tensor:
 def daily_demand(grid: Grid, seasonal_share: float = 0.75, deepest: float = 0.03) -> Tensor:
     """Demand around 1, positive, `(series, points)`: days or weeks with drift in some series, level in the others."""
     floor = grid.log_uniform(deepest, 0.95)
-    day = floor + (1.0 - floor) * looked_up(profiles(grid), grid.cycles(torch.full_like(floor, DAY_S)))
+    free_s = grid.log_uniform(8.0, grid.points / 2.0) * grid.seconds_per_point
+    period_s = torch.where(grid.chance(0.85), DAY_S, free_s)
+    day = floor + (1.0 - floor) * looked_up(profiles(grid), grid.cycles(period_s))
     weekly = (grid.chance(0.3) & (grid.seconds_per_point >= 60.0)).squeeze(1)
     if bool(weekly.any()):
         part = grid.rows(weekly)
         week = looked_up(week_profiles(part), part.weeks(part.uniform(-0.5, 0.5) * DAY_S))
         day[weekly] = floor[weekly] + (1.0 - floor[weekly]) * week
     level = torch.where(grid.chance(seasonal_share), day, torch.ones_like(day))
-    drift = wander(grid, torch.where(grid.chance(0.6), grid.log_uniform(0.02, 0.6), torch.zeros_like(floor)))
-    return level * drift.exp()
+    drift = wander(grid, torch.where(grid.chance(0.6), grid.log_uniform(0.02, 0.6), 0.0)).exp()
+    rippled = grid.chance(0.15).squeeze(1)
+    if bool(rippled.any()):
+        part = grid.rows(rippled)
+        period_s = part.lengths(300.0, 14_400.0, 4.0, 100.0) * part.seconds_per_point
+        drift[rippled] *= 1.0 + part.log_uniform(0.02, 0.8) * looked_up(profiles(part), part.cycles(period_s))
+    return level * drift
 
 
 def week_cycle(grid: Grid) -> Tensor:
