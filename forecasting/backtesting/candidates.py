@@ -2,7 +2,7 @@
 
 A candidate is made once per group from what lies before the group's first origin; only models that are trained on the
 user's own history look at it. `NAME@independent`, `@comonotone` and `@schaake` judge the same quantiles with other
-samples.
+samples; `foresail@copula` with those of the network's own copula.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forecasting.backtesting.classical import ClassicalForecaster, Model
-from forecasting.backtesting.errors import CandidateUnavailable, CandidateUnknown
+from forecasting.backtesting.errors import CandidateUnknown
 from forecasting.backtesting.naive import random_walk, seasonal_naive
-from forecasting.backtesting.path_makers import PATH_MAKERS, WithPaths
+from forecasting.backtesting.path_makers import PATH_MAKERS, PathMaker, WithPaths
 from forecasting.backtesting.predict_linear import predict_linear
 from forecasting.backtesting.prophet_like import prophet_like
 from forecasting.fallback import FallbackForecaster
 from forecasting.forecast import Forecaster
 from forecasting.series_files import Series
+
+if TYPE_CHECKING:
+    from forecasting.serving import Ranks
 
 REFERENCE = "seasonal-naive"
 OURS = "foresail"
@@ -40,8 +44,11 @@ Factory = Callable[[str, Sequence[Series], Training], Forecaster]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
+    """`learns`: what it says depends on what came of its forecasts before."""
+
     name: str
     made: Factory
+    learns: bool = True
 
 
 def _classical(name: str, model: Callable[[], Model]) -> Factory:
@@ -76,38 +83,21 @@ def _fallback(group: str, history: Sequence[Series], training: Training) -> Fore
     return FallbackForecaster()
 
 
-def _default(group: str, history: Sequence[Series], training: Training) -> Forecaster:
-    from forecasting.serving import default_forecaster
-
-    return default_forecaster()
-
-
-def _uncalibrated(group: str, history: Sequence[Series], training: Training) -> Forecaster:
-    from forecasting.serving import default_forecaster
-
-    return default_forecaster(calibrated=False)
-
-
-def _own_model(kind: str) -> Factory:
+def _network(folder: Path | None = None, calibrated: bool = True, ranks: Ranks = "past") -> Factory:
     def made(group: str, history: Sequence[Series], training: Training) -> Forecaster:
-        try:
-            from forecasting.own_models.runner import OwnModelForecaster
-            from forecasting.own_models.training import fit
-        except ImportError as error:
-            raise CandidateUnavailable(
-                "needs darts and torch: pip install 'foresail[train]', or leave this model out"
-            ) from error
-        folder = training.folder / kind / "".join(c if c.isalnum() or c in "-_." else "_" for c in group)
-        return OwnModelForecaster.load(fit(history, kind, training.seconds, training.seed, folder))
+        from forecasting.serving import default_forecaster  # loads its runtime
+
+        return default_forecaster(folder, calibrated=calibrated, ranks=ranks)
 
     return made
 
 
-def _weights(path: Path) -> Factory:
+def _own_model(kind: str) -> Factory:
     def made(group: str, history: Sequence[Series], training: Training) -> Forecaster:
-        from forecasting.serving import default_forecaster
+        from forecasting.backtesting.trained import trained_per_step
 
-        return default_forecaster(path)
+        folder = training.folder / kind / "".join(c if c.isalnum() or c in "-_." else "_" for c in group)
+        return trained_per_step(kind, history, training.seconds, training.seed, folder)
 
     return made
 
@@ -118,8 +108,8 @@ _FACTORIES: dict[str, Factory] = {
     "holt-winters": _classical("holt-winters", _holt_winters),
     "predict-linear": _classical("predict-linear", lambda: predict_linear),
     "foresail-fallback": _fallback,
-    OURS: _default,
-    "foresail-uncalibrated": _uncalibrated,
+    OURS: _network(),
+    "foresail-uncalibrated": _network(calibrated=False),
     "prophet-like": _classical("prophet-like", lambda: prophet_like),
     "auto-theta": _classical("auto-theta", _auto_theta),
     "mstl": _classical("mstl", _mstl),
@@ -128,9 +118,14 @@ _FACTORIES: dict[str, Factory] = {
     "deepar": _own_model("deepar"),
 }
 NAMES: tuple[str, ...] = tuple(_FACTORIES)
+#: Candidates of the release's weights, and whether they are calibrated.
+_NETWORKS = {OURS: True, "foresail-uncalibrated": False}
+#: They say the same whatever came of what they said before.
+STATELESS = frozenset(NAMES) - {*_NETWORKS, "foresail-fallback", "tide", "deepar"}
 #: Quick enough to be judged on a few files in less than a minute.
 CHEAP: tuple[str, ...] = (REFERENCE, "random-walk", "holt-winters", "predict-linear", "foresail-fallback", OURS)
 FOLDER_PREFIX = "onnx:"
+COPULA = "copula"
 
 
 def candidates_named(text: str) -> tuple[Candidate, ...]:
@@ -148,20 +143,29 @@ def candidates_named(text: str) -> tuple[Candidate, ...]:
 def candidate(name: str) -> Candidate:
     """The candidate of one name. Raises `CandidateUnknown`."""
     base, _, paths = name.partition("@")
+    if paths and paths not in (*PATH_MAKERS, COPULA):
+        raise CandidateUnknown(f"{name}: no way to draw samples is called {paths!r}: use {', '.join(PATH_MAKERS)}")
+    factory = _factory(base, "copula" if paths == COPULA else "past")
+    if paths in PATH_MAKERS:
+        return Candidate(name, _with_paths(factory, PATH_MAKERS[paths]), base not in STATELESS)
+    return Candidate(name, factory, base not in STATELESS)
+
+
+def _factory(base: str, ranks: Ranks) -> Factory:
     if base.startswith(FOLDER_PREFIX):
         folder = Path(base.removeprefix(FOLDER_PREFIX))
         if not folder.is_dir():
-            raise CandidateUnknown(f"{name}: {folder} is no folder; give one that holds exported weights")
-        factory = _weights(folder)
-    elif base in _FACTORIES:
-        factory = _FACTORIES[base]
-    else:
-        raise CandidateUnknown(
-            f"no model is called {base!r}: use all, {FOLDER_PREFIX}FOLDER or some of {', '.join(NAMES)}"
-        )
-    if not paths:
-        return Candidate(name, factory)
-    if paths not in PATH_MAKERS:
-        raise CandidateUnknown(f"{name}: no way to draw samples is called {paths!r}: use {', '.join(PATH_MAKERS)}")
-    made = PATH_MAKERS[paths]
-    return Candidate(name, lambda group, history, training: WithPaths(factory(group, history, training), made))
+            raise CandidateUnknown(f"{base}: {folder} is no folder; give one that holds exported weights")
+        return _network(folder, ranks=ranks)
+    if base in _NETWORKS:
+        return _network(calibrated=_NETWORKS[base], ranks=ranks)
+    if ranks == "copula":
+        raise CandidateUnknown(f"{base} has no copula: only {', '.join(_NETWORKS)} and {FOLDER_PREFIX}FOLDER have")
+    if base not in _FACTORIES:
+        known = ", ".join(NAMES)
+        raise CandidateUnknown(f"no model is called {base!r}: use all, {FOLDER_PREFIX}FOLDER or some of {known}")
+    return _FACTORIES[base]
+
+
+def _with_paths(factory: Factory, paths: PathMaker) -> Factory:
+    return lambda group, history, training: WithPaths(factory(group, history, training), paths)

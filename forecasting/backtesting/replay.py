@@ -19,17 +19,22 @@ from forecasting.forecast import Floats, Forecast, Forecaster
 from forecasting.history import Bools, Ints
 from forecasting.series_files import Series
 
+#: Steps between forecasts that are asked for but not scored.
+WARM_UP_STEPS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """`horizons` in steps are those of peaks and partial losses. `warm_up` origins before a cohort's first one are
-    asked but not scored, `warm_up_stride_steps` apart, so that calibration has had outcomes."""
+    """`horizons` in steps are those of peaks and partial losses.
+
+    A controller asks every few seconds, while windows lie far apart. So models that learn from outcomes are also asked
+    up to `warm_up` times before every window, `WARM_UP_STEPS` apart, without being scored.
+    """
 
     horizons: tuple[int, ...] = (15, 30, 60)
     samples: int = 100
     seed: int = 0
-    warm_up: int = 0
-    warm_up_stride_steps: int = 16
+    warm_up: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +109,12 @@ def _cohort_scores(
     on_origin: Callable[[], None],
 ) -> Iterator[tuple[Facts, WindowScores]]:
     state: Any = None
-    for origin in _warm_up_origins(cohort, conditions):
-        rows = cohort.judged_rows(origin)
-        if rows.size:
-            _, state = _asked(forecaster, cohort, origin, rows, state, conditions)
+    before = 0
     for origin, at in zip(cohort.origins, facts, strict=True):
         if at.rows.size:
+            for early in _warm_up_origins(before, origin, conditions.warm_up):
+                _, state = _asked(forecaster, cohort, early, at.rows, state, conditions)
+            before = origin
             forecast, state = _asked(forecaster, cohort, origin, at.rows, state, conditions)
             quantiles, paths, answered = _with_stand_ins(forecast, cohort, origin, at, conditions)
             yield at, scored(quantiles, paths, at, conditions.horizons, answered, forecast.fell_back)
@@ -123,10 +128,10 @@ def _asked(
     return forecaster.forecast(request, state, request.last_at_s, _stream(conditions.seed, cohort, origin))
 
 
-def _warm_up_origins(cohort: Cohort, conditions: Conditions) -> tuple[int, ...]:
-    stride = conditions.warm_up_stride_steps
-    wanted = [cohort.origins[0] - stride * back for back in range(conditions.warm_up, 0, -1)]
-    return tuple(origin for origin in wanted if origin > 0)
+def _warm_up_origins(before: int, origin: int, count: int) -> tuple[int, ...]:
+    """Up to `count` columns that lead from one origin to the next."""
+    wanted = (origin - WARM_UP_STEPS * back for back in range(count, 0, -1))
+    return tuple(early for early in wanted if early > before)
 
 
 def _with_stand_ins(

@@ -24,6 +24,7 @@ def result_json(result: Result) -> dict[str, Any]:
         "horizon_steps": plan.horizon_steps,
         "horizons": list(conditions.horizons),
         "samples": conditions.samples,
+        "warm_up": conditions.warm_up,
         "seed": conditions.seed,
         "hit_base_rate": _rounded(result.base_rate),
         "dropped": {"windows": plan.dropped_windows, "series": list(plan.dropped_series)},

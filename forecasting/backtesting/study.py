@@ -171,9 +171,10 @@ def _judged(
 ) -> tuple[dict[str, GroupScores], float | None]:
     """Scores of all groups, and the cost of a hundred of their series in milliseconds."""
     scores = {}
+    conditions = settings.conditions if candidate.learns else replace(settings.conditions, warm_up=0)
     for case in cases:
         forecaster = candidate.made(case.group, known_before(case.cohorts), settings.training)
-        scores[case.group] = replayed(forecaster, case, settings.conditions, on_origin)
+        scores[case.group] = replayed(forecaster, case, conditions, on_origin)
     if clock_s is None:
         return scores, None
     cohorts = [cohort for case in cases for cohort in case.cohorts]

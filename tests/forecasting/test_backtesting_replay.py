@@ -139,7 +139,7 @@ def test_series_of_one_clock_are_asked_about_together():
     series = [_series(_walk(seed=1), "a"), _series(_walk(seed=2), "b"), _series(_walk(700, seed=3), "c")]
     recording = Recording()
 
-    replayed(recording, cases_of(_plan(series, per_series=2))[0], Conditions())
+    replayed(recording, cases_of(_plan(series, per_series=2))[0], Conditions(warm_up=0))
 
     assert [request.series for request in recording.requests] == [("a", "b"), ("a", "b"), ("c",), ("c",)]
 
@@ -153,26 +153,44 @@ def test_equal_names_are_told_apart():
 def test_state_is_carried_from_origin_to_origin():
     recording = Recording()
 
-    replayed(recording, cases_of(_plan([_series(_walk())], per_series=4))[0], Conditions())
+    replayed(recording, cases_of(_plan([_series(_walk())], per_series=4))[0], Conditions(warm_up=0))
 
     assert recording.states == [None, 1, 2, 3]
 
 
-def test_warm_up_asks_before_the_first_origin_and_scores_nothing():
-    case = cases_of(_plan([_series(_walk())], per_series=2))[0]
+def test_models_that_learn_are_asked_on_the_way_to_each_window_and_scored_at_windows_only():
+    case = cases_of(_plan([_series(_walk(800))], per_series=2))[0]
     recording = Recording()
 
-    found = replayed(recording, case, Conditions(warm_up=3, warm_up_stride_steps=16))
+    found = replayed(recording, case, Conditions(warm_up=3))
 
-    first = case.cohorts[0].origins[0]
-    assert [request.last_at_s / 60.0 for request in recording.requests][:4] == [
-        first - 48,
-        first - 32,
-        first - 16,
-        first,
-    ]
+    first, second = case.cohorts[0].origins
+    asked_at = [request.last_at_s / 60.0 for request in recording.requests]
+    assert asked_at == [*(origin - back for origin in (first, second) for back in (48, 32, 16, 0))]
     assert found.series.size == 2
-    assert recording.states == [None, 1, 2, 3, 4]
+    assert recording.states == [None, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_way_to_a_window_starts_after_the_one_before():
+    case = cases_of(_plan([_series(_walk(300))], per_series=9))[0]
+    recording = Recording()
+
+    replayed(recording, case, Conditions(warm_up=9))
+
+    asked_at = [request.last_at_s for request in recording.requests]
+    assert asked_at == sorted(set(asked_at))
+
+
+def test_models_that_do_not_learn_are_asked_at_windows_only():
+    recording = Recording()
+    candidates = (*candidates_named(REFERENCE), Candidate("tried", lambda *made_of: recording, learns=False))
+
+    result = backtest({"shop": (_series(_walk()),)}, candidates, _settings())
+
+    assert len(recording.requests) == result.plan.windows == 5
+    assert [each.learns for each in candidates_named("random-walk,foresail-fallback,foresail@independent")] == [
+        False, False, True, True,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("forecaster", [Recording, FallbackForecaster], ids=["walk", "fallback"])

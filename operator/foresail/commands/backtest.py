@@ -30,7 +30,7 @@ def backtest(
     horizons: Annotated[str, typer.Option(help="Steps ahead within which peaks are judged.")] = "15,30,60",
     windows: Annotated[int, typer.Option(min=1, help="Windows of each series at most.")] = 20,
     group_windows: Annotated[int, typer.Option(min=1, help="Windows of each group at most.")] = 200,
-    warm_up: Annotated[int, typer.Option(min=0, help="Unscored forecasts before a series' first window.")] = 0,
+    warm_up: Annotated[int, typer.Option(min=0, help="Unscored forecasts before each window, to learn from.")] = 4,
     fit_seconds: Annotated[float, typer.Option(min=1.0, help="Training of tide and deepar for each group.")] = 60.0,
     seed: Annotated[int, typer.Option(min=0, help="Of samples and intervals.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for backtest.json, backtest.md, reliability.svg.")] = None,
