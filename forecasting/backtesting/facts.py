@@ -27,7 +27,7 @@ class Facts:
     `outcomes` `(rows, steps)`, NaN unknown. `scale` `(rows,)`: mean absolute value of the whole series, by which its
     losses are divided before they meet those of others. `naive_error` `(rows,)`: the season's mean absolute error in
     the context, NaN where nothing moved. `threshold`, `hit`, `base_rate` `(rows,)`: what may be crossed, whether it
-    was (1 or 0), and the share of past windows of the context that crossed it.
+    was (1 or 0, NaN where nobody knows), and the share of past windows of the context that crossed it.
     """
 
     rows: Ints
@@ -46,14 +46,15 @@ def facts_at(cohort: Cohort, origin: int) -> Facts:
     recent = context[:, -THRESHOLD_POINTS:]
     threshold = np.nanquantile(recent, THRESHOLD_LEVEL, axis=1) if rows.size else np.zeros(0)
     hit_steps = min(HIT_STEPS, cohort.horizon_steps)
-    crossed = np.where(np.isnan(outcomes[:, :hit_steps]), -np.inf, outcomes[:, :hit_steps]).max(axis=1, initial=-np.inf)
+    ahead = outcomes[:, :hit_steps]
+    crossed = (ahead > threshold[:, None]).any(axis=1).astype(np.float64)  # NaN compares false
     return Facts(
         rows=rows,
         outcomes=outcomes,
         scale=np.nanmean(np.abs(cohort.values[rows]), axis=1) if rows.size else np.zeros(0),
         naive_error=naive_errors(context, cohort.step_s),
         threshold=threshold,
-        hit=(crossed > threshold).astype(np.float64),
+        hit=np.where(np.isnan(ahead).all(axis=1), np.nan, crossed),
         base_rate=base_rates(context, threshold, hit_steps),
     )
 

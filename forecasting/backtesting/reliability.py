@@ -23,7 +23,9 @@ class Bin:
 
 
 def reliability(probability: Floats, came_true: Floats) -> tuple[Bin, ...]:
-    """Ten bins of equal width; `probability` and `came_true` (1 or 0) are `(windows,)`."""
+    """Ten bins of equal width; `probability` and `came_true` (1 or 0, NaN unknown) are `(windows,)`."""
+    known = np.isfinite(came_true)
+    probability, came_true = probability[known], came_true[known]
     place = np.minimum((probability * BINS).astype(np.intp), BINS - 1)
     counts = np.bincount(place, minlength=BINS)
     forecast = np.bincount(place, weights=probability, minlength=BINS)

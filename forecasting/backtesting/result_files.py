@@ -73,16 +73,14 @@ def markdown(result: Result) -> str:
         cells = [model.name]
         for _, figure, digits in COLUMNS:
             text = number(model.figures[figure].value, digits)
-            cells.append(f"**{text}**" if model.name in best[figure] else text)
-        cells.insert(2, interval(model.figures["wql"]))
-        rows.append([*cells, number(model.hit_skill.value, 3), number(model.ms_per_100, 0)])
+            bold = f"**{text}**" if model.name in best[figure] else text
+            cells.append(f"{bold} ({interval(model.figures[figure])})")
+        skill = f"{number(model.hit_skill.value, 3)} ({interval(model.hit_skill)})"
+        rows.append([*cells, skill, number(model.ms_per_100, 0)])
     headings = [heading for heading, _, _ in COLUMNS]
-    parts = [
-        _table(["Model", headings[0], "95 %", *headings[1:], "hit skill", "ms / 100"], rows),
-        how_measured(result),
-    ]
-    if result.failed:
-        parts.append("\n".join(f"- `{name}` failed: {error}" for name, error in result.failed.items()))
+    parts = [_table(["Model", *headings, "hit skill", "ms / 100"], rows), how_measured(result)]
+    if notes(result):
+        parts.append("\n".join(f"- {note}" for note in notes(result)))
     if len(result.windows_of) > 1:
         parts += ["Relative WQL by group:", _by_group(result, models)]
     return "\n\n".join(parts) + "\n"
@@ -98,9 +96,28 @@ def how_measured(result: Result) -> str:
         f"{windows} windows of {result.plan.horizon_steps} steps in {groups} group{'s' if groups > 1 else ''}. WQL, "
         f"MASE, P90, P99 and peak CRPS (maximum within {horizons} steps) are divided by {reference}'s, geometric mean "
         "over groups, lower is better; coverage and Brier scores (crossing the context's 95th percentile within 30 "
-        "steps) are means over groups; hit skill is against the base rate of each context. Intervals: bootstrap over "
-        f"series and windows. {dropped} windows were left out for missing data."
+        "steps) are means over groups; hit skill is against the base rate of each context. Intervals (95 %): bootstrap "
+        f"over series and windows. {dropped} windows were left out for missing data."
     )
+
+
+def notes(result: Result) -> tuple[str, ...]:
+    """What readers must know about single models and groups."""
+    told = [f"{name} failed: {error}" for name, error in result.failed.items()]
+    for model in result.models:
+        if model.fell_back_share:
+            told.append(f"{model.name} fell back on another model in {model.fell_back_share:.0%} of the windows")
+        if model.unanswered_share:
+            told.append(
+                f"{model.name} had no forecast in {model.unanswered_share:.0%} of the windows; "
+                f"{result.models[0].name}'s counts there"
+            )
+    empty = [group for group, figures in result.models[0].groups.items() if figures["wql"] is None]
+    if empty:
+        told.append(f"nothing moved in the windows of {', '.join(empty)}: left out of the ratios")
+    if result.plan.dropped_series:
+        told.append(f"{len(result.plan.dropped_series)} series are too short and were left out")
+    return tuple(told)
 
 
 def number(value: float | None, digits: int) -> str:

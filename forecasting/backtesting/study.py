@@ -69,7 +69,7 @@ class Result:
     windows_of: Mapping[str, int]
     models: tuple[ModelResult, ...]
     failed: Mapping[str, str]
-    base_rate: float
+    base_rate: float | None
 
 
 def backtest(
@@ -99,7 +99,6 @@ def backtest(
         done.rest()
     reference = scores[REFERENCE]
     resamples = resampling({group: found.series for group, found in reference.items()}, settings.conditions.seed)
-    pooled = _pooled(reference)
     return Result(
         plan=plan,
         settings=settings,
@@ -109,7 +108,7 @@ def backtest(
             for name, found in scores.items()
         ),
         failed=failed,
-        base_rate=float(pooled.hit.mean()),
+        base_rate=_base_rate(_pooled(reference)),
     )
 
 
@@ -131,15 +130,13 @@ def _result(
         if figure.is_ratio:
             raw[figure.name] = estimated(replace(figure, is_ratio=False), ours, theirs, resamples)[0].value
     pooled = _pooled(ours)
-    rate = float(pooled.hit.mean())
-    brier = float(np.mean((pooled.probability - pooled.hit) ** 2))
     return ModelResult(
         name=name,
         figures=figures,
         groups=groups,
         raw=raw,
         hit_skill=_skill(ours, theirs, resamples),
-        hit_skill_base_rate=1.0 - brier / (rate * (1.0 - rate)) if 0.0 < rate < 1.0 else None,
+        hit_skill_base_rate=_skill_in_hindsight(pooled),
         reliability=reliability(pooled.probability, pooled.hit),
         ms_per_100=cost_ms,
         unanswered_share=float(1.0 - pooled.answered.mean()),
@@ -160,6 +157,20 @@ def _skill(ours: Mapping[str, GroupScores], theirs: Mapping[str, GroupScores], r
     brier, climatology = (mean(figure) for figure in MEANS if figure.name.startswith("hit_brier"))
     ratio = np.divide(brier, climatology, out=np.full_like(brier, np.nan), where=climatology > 0.0)
     return estimate(1.0 - ratio)
+
+
+def _base_rate(scores: WindowScores) -> float | None:
+    """Share of windows that crossed their threshold, None where nothing is known of any."""
+    known = scores.hit[np.isfinite(scores.hit)]
+    return float(known.mean()) if known.size else None
+
+
+def _skill_in_hindsight(scores: WindowScores) -> float | None:
+    rate, known = _base_rate(scores), np.isfinite(scores.hit)
+    if rate is None or rate in (0.0, 1.0):
+        return None
+    brier = float(np.mean((scores.probability[known] - scores.hit[known]) ** 2))
+    return 1.0 - brier / (rate * (1.0 - rate))
 
 
 def _judged(

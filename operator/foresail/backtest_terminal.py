@@ -12,9 +12,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from forecasting.backtesting.result_files import COLUMNS, best_names, how_measured, interval, number, ranked
+from forecasting.backtesting.result_files import COLUMNS, best_names, how_measured, interval, notes, number, ranked
 from forecasting.backtesting.study import ModelResult, Result
 from foresail.terminal import PLAIN_WIDTH
+
+#: Shorter headings stay on one line.
+SHORT = 6
 
 
 @contextmanager
@@ -44,15 +47,15 @@ def show(result: Result) -> None:
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
     console.print(_table(result))
     console.print(Text(how_measured(result)))
-    for name, error in result.failed.items():
-        console.print(Text(f"{name} failed: {error}", style="red"))
+    for note in notes(result):
+        console.print(Text(note, style="yellow"))
 
 
 def _table(result: Result) -> Table:
     table = Table(box=SIMPLE_HEAD, title=f"Relative to {result.models[0].name}", title_justify="left")
     table.add_column("Model", no_wrap=True)
     for heading in (COLUMNS[0][0], "95 %", *(heading for heading, _, _ in COLUMNS[1:]), "hit skill", "ms / 100"):
-        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
+        table.add_column(heading if len(heading) < SHORT else heading.replace(" ", "\n"), justify="right", no_wrap=True)
     best = {figure: best_names(result, figure) for _, figure, _ in COLUMNS}
     for model in ranked(result):
         table.add_row(*_cells(model, best))

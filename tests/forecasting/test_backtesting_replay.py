@@ -11,7 +11,7 @@ from forecasting.backtesting.classical import ClassicalForecaster
 from forecasting.backtesting.errors import NothingToJudge
 from forecasting.backtesting.naive import random_walk
 from forecasting.backtesting.replay import Conditions, cases_of, known_before, replayed
-from forecasting.backtesting.result_files import markdown, ranked, write_result
+from forecasting.backtesting.result_files import markdown, notes, ranked, write_result
 from forecasting.backtesting.result_json import KEYS, result_json
 from forecasting.backtesting.study import Settings, backtest
 from forecasting.backtesting.windows import FEWEST_CONTEXT, Spread, planned
@@ -287,6 +287,10 @@ def test_a_model_without_a_forecast_is_stood_in_for_by_the_reference_and_told():
     assert told["unanswered_share"] == 1.0
     assert told["fell_back_share"] == 1.0
     assert told["wql"] == told["peak_crps"] == 1.0
+    assert notes(result) == (
+        "silent fell back on another model in 100% of the windows",
+        "silent had no forecast in 100% of the windows; seasonal-naive's counts there",
+    )
 
 
 def test_a_failing_model_is_listed_and_does_not_stop_the_others():
@@ -363,8 +367,8 @@ def test_the_markdown_table_is_sorted_and_marks_the_best():
 
     rows = [line for line in markdown(backtest(groups, candidates, _settings())).splitlines() if "|" in line]
 
-    assert rows[2].startswith("| clairvoyant | **0.000** |")
-    assert rows[3].startswith(f"| {REFERENCE} | 1.000 |")
+    assert rows[2].startswith("| clairvoyant | **0.000** (0.00–0.00) |")
+    assert rows[3].startswith(f"| {REFERENCE} | 1.000 (1.00–1.00) |")
 
 
 def test_the_cost_is_that_of_a_hundred_series():

@@ -17,7 +17,7 @@ FIGURE = {figure.name: figure for figure in FIGURES}
 def _facts(outcomes, scale=1.0, naive_error=1.0, threshold=0.0, base_rate=0.5):
     outcomes = np.asarray(outcomes, dtype=float)
     rows = outcomes.shape[0]
-    hit = (np.where(np.isnan(outcomes), -np.inf, outcomes)[:, :30].max(axis=1) > threshold).astype(float)
+    hit = (outcomes[:, :30] > threshold).any(axis=1).astype(float)
     return Facts(
         rows=np.arange(rows),
         outcomes=outcomes,
