@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from simulation.corpus_topologies import log_between
 from simulation.scenario import FaultKind
 
 #: Nothing begins in the first minutes, so that there is a "before".
@@ -24,7 +25,7 @@ def draw_crowds(rng: np.random.Generator, duration_s: float) -> list[dict[str, A
     crowds = []
     for _ in range(int(rng.choice(3, p=(0.45, 0.4, 0.15)))):
         sudden = rng.random() < 0.5
-        lasts_s = float(np.exp(rng.uniform(np.log(240.0), np.log(5400.0))))
+        lasts_s = log_between(rng, 240.0, 5400.0)
         ramp_s = lasts_s * (rng.uniform(0.0, 0.1) if sudden else rng.uniform(0.2, 0.9))
         crowds.append(
             {
@@ -51,7 +52,7 @@ def draw_faults(rng: np.random.Generator, topology: dict[str, Any], duration_s: 
         fault: dict[str, Any] = {
             "kind": kind,
             "start_s": round(start_s, 1),
-            "duration_s": round(float(np.exp(rng.uniform(np.log(300.0), np.log(7200.0)))), 1),
+            "duration_s": round(log_between(rng, 300.0, 7200.0), 1),
             "seed": int(rng.integers(1_000_000)),
         }
         if kind is FaultKind.POOL_CREEP:
