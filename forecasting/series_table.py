@@ -38,6 +38,8 @@ _MARKS: Final = {
     "false": False,
     "no": False,
 }
+#: How tables call a column that only counts their lines.
+_COUNTS_LINES: Final = re.compile(r"Unnamed: \d+|index|id|no", re.IGNORECASE)
 _MOST_HEADER_ROWS: Final = 8
 _SHOWN: Final = 40
 
@@ -175,7 +177,11 @@ def _names(header: list[list[str]], width: int, time_at: int | None) -> list[str
     for at in range(width):
         words = [cells[at].strip() for cells in header if at < len(cells) and cells[at].strip()]
         times = [word for word in words if _word(word) in _TIME_WORDS]
-        name = times[0] if at == time_at and times else " ".join(dict.fromkeys(words)) or f"column-{at + 1}"
+        name = (
+            times[0]
+            if at == time_at and times
+            else " ".join(dict.fromkeys(words)) or (f"Unnamed: {at}" if header else f"column-{at + 1}")
+        )
         doubles = sum(other == name or other.startswith(f"{name}#") for other in names)
         names.append(f"{name}#{doubles + 1}" if doubles else name)
     return names
@@ -184,15 +190,18 @@ def _names(header: list[list[str]], width: int, time_at: int | None) -> list[str
 def _numbers(
     path: Path, names: list[str], texts: list[tuple[str, ...]], lines: tuple[int, ...], candidates: list[int]
 ) -> tuple[list[int], tuple[Floats, ...]]:
-    """The columns of numbers. One that repeats a single word (a pod's name, say) is passed over."""
+    """The columns of numbers. One that repeats a single word (a pod's name) or counts the lines is passed over."""
     kept: list[int] = []
     columns: list[Floats] = []
     for at in candidates:
         repeated = set(texts[at])
         if len(candidates) > 1 and len(repeated) == 1 and not _is_data(texts[at][0]):
             continue
+        column = _column(texts[at], lines, path, names[at])
+        if len(candidates) > 1 and _COUNTS_LINES.fullmatch(names[at]) and bool((np.diff(column) == 1.0).all()):
+            continue
         kept.append(at)
-        columns.append(_column(texts[at], lines, path, names[at]))
+        columns.append(column)
     return kept, tuple(columns)
 
 

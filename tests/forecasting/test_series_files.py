@@ -169,6 +169,20 @@ def test_passes_over_a_name_repeated_on_every_line_and_second_times(file):
     assert series[0].start_at_s == MAY_S
 
 
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index"])
+def test_passes_over_a_column_that_counts_the_lines(file, name):
+    series = only(file(f"{name},timestamp,value\n0,{MAY_S},5\n1,{MAY_S + 60},7\n2,{MAY_S + 120},6\n"))
+
+    np.testing.assert_array_equal(series.values, [5.0, 7.0, 6.0])
+
+
+def test_reads_labels_without_times(file):
+    series = only(file("Data,Label\n5,0\n7,1\n"), 60.0)
+
+    np.testing.assert_array_equal(series.values, [5.0, 7.0])
+    np.testing.assert_array_equal(series.labels, [False, True])
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_reads_other_delimiters(file, delimiter):
     text = "t,a,b\n0,1,5\n60,2,6\n".replace(",", delimiter)
