@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from forecasting.baselines import SAME_TIME
-from forecasting.calibration import corrected, issued, observed
+from forecasting.calibration import corrected, forgetting, issued, observed
+from forecasting.drift import expecting, noticed
 from forecasting.events import with_events, without_events
 from forecasting.fallback_state import (
     FallbackState,
@@ -28,6 +29,7 @@ from forecasting.fallback_state import (
 )
 from forecasting.forecast import LEVELS, Floats, Forecast, ForecastRequest, NoForecastReason
 from forecasting.history import History, Ints, clean
+from forecasting.linear_trend import linear_quantiles
 from forecasting.mixture import (
     believed_past,
     centre,
@@ -72,7 +74,8 @@ class FallbackForecaster:
         names = tuple(request.series[row] for row in history.rows)
         state = _fitting(state, request)
         rows = rows_for(state, names)
-        rows = self._learned(rows, history, request)
+        # A stream of its own, so that samples do not depend on how many points lie on ties.
+        rows = self._learned(rows, history, request, rng.spawn(1)[0])
         rows = self._refreshed(rows, history, request, now_s)
 
         mixture = mixture_now(rows, history, request)
@@ -82,9 +85,8 @@ class FallbackForecaster:
         limits = hard_limits(history.rows, request)
         paths = joint_paths(quantiles, past, history.known, level, slope, limits, request.samples, rng)
         if request.last_at_s >= rows.issued_at_s + self.calibrate_s and names:
-            naive = naive_quantiles(rows, history)
-            calibration = issued(rows.calibration, quantiles, naive, request.last_at_s, request.step_s)
-            rows = replace(rows, calibration=calibration, issued_at_s=request.last_at_s)
+            rows = self._issued(rows, history, request, quantiles)
+        rows = replace(rows, drift=expecting(rows.drift, quantiles[:, 0], request.last_at_s + request.step_s))
         if view.scenarios:
             quantiles, paths = with_events(quantiles, paths, view.scenarios, rng)
             lower, upper = (limit[:, None, None] for limit in limits)
@@ -97,7 +99,18 @@ class FallbackForecaster:
     def load(self, dumped: Any) -> FallbackState | None:
         return None if dumped is None else load(dumped)
 
-    def _learned(self, state: FallbackState, history: History, request: ForecastRequest) -> FallbackState:
+    def _issued(
+        self, state: FallbackState, history: History, request: ForecastRequest, quantiles: Floats
+    ) -> FallbackState:
+        """The state with this forecast put aside for calibration."""
+        naive = naive_quantiles(state, history)
+        linear = linear_quantiles(history.values, history.known, state.calibration.leads)
+        calibration = issued(state.calibration, quantiles, naive, request.last_at_s, request.step_s, linear)
+        return replace(state, calibration=calibration, issued_at_s=request.last_at_s)
+
+    def _learned(
+        self, state: FallbackState, history: History, request: ForecastRequest, rng: np.random.Generator
+    ) -> FallbackState:
         """The state after the newest point has been compared with what every baseline said of it before."""
         elapsed = round(min((request.last_at_s - state.last_at_s) / state.step_s, 1e6))
         if elapsed < 1 or not state.names:
@@ -114,12 +127,16 @@ class FallbackForecaster:
         scored = np.asarray(np.isfinite(errors[:, :, SAME_TIME]).any(axis=1))
         if scored.any():
             slow, quick = with_same_time(slow, scored), with_same_time(quick, scored)
+        at_s, step_s = request.last_at_s, request.step_s
+        drift = noticed(state.drift, history.values[:, -1], history.judged[:, -1], at_s, step_s, rng)
+        calibration = observed(state.calibration, history.values, history.judged, at_s, step_s)
         return replace(
             state,
             slow=_decayed(slow, errors, slow_lives, elapsed),
             quick=_decayed(quick, errors, quick_lives, elapsed),
             same_time=same_time,
-            calibration=observed(state.calibration, history.values, history.judged, request.last_at_s, request.step_s),
+            calibration=forgetting(calibration, drift.alarmed()),
+            drift=drift,
         )
 
     def _refreshed(
@@ -188,17 +205,20 @@ def _assembled(
     request: ForecastRequest, history: History, state: FallbackState, quantiles: Floats, paths: Floats, now_s: float
 ) -> Forecast:
     """The forecast over all series of the request; rows without one are NaN and named."""
-    coverage, skill = state.calibration.coverage(), state.calibration.skill()
     # Samples are made of quantiles, and a sum is finite where all of it is: values are smaller than `LARGEST_VALUE`.
     broken = ~np.isfinite(quantiles.sum(axis=(1, 2)))
     unavailable = dict(history.unavailable)
     for place in np.flatnonzero(broken):
         unavailable[state.names[place]] = NoForecastReason.MODEL_FAILED
         quantiles[place], paths[place] = np.nan, np.nan
-    if history.rows.size < len(request.series):
-        quantiles, paths, coverage, skill = (
-            _scattered(values, history.rows, len(request.series)) for values in (quantiles, paths, coverage, skill)
-        )
+    count = len(request.series)
+    quantiles, paths = _scattered(quantiles, history.rows, count), _scattered(paths, history.rows, count)
+    calibration = state.calibration
+    measured = [calibration.coverage(), calibration.skill(), calibration.coverage98(), calibration.skill_linear()]
+    measured += [state.drift.surprise(), state.drift.drifting().astype(np.float64)]
+    coverage, skill, coverage98, skill_linear, surprise, drifting = (
+        _scattered(values, history.rows, count) for values in measured
+    )
     return Forecast(
         series=request.series,
         levels=LEVELS,
@@ -211,10 +231,17 @@ def _assembled(
         coverage=coverage,
         skill=skill,
         unavailable=unavailable,
+        coverage98=coverage98,
+        skill_linear=skill_linear,
+        surprise=surprise,
+        drifting=drifting == 1.0,
     )
 
 
 def _scattered(values: Floats, rows: Ints, count: int) -> Floats:
+    """`values` of some rows at their places among `count`, NaN elsewhere."""
+    if rows.size == count:
+        return values
     full = np.full((count, *values.shape[1:]), np.nan)
     full[rows] = values
     return full

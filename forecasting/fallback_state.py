@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from forecasting import drift
 from forecasting.baselines import BASELINES
-from forecasting.calibration import Calibration, selected, uncalibrated
+from forecasting.calibration import Calibration, rejoined, selected, uncalibrated
+from forecasting.drift import DriftState
 from forecasting.forecast import LEVELS, Floats
 from forecasting.history import Ints
+from forecasting.packing import packed, unpacked
 
 #: Leads at which errors are measured; everything between is interpolated.
 MEASURED_LEADS = 10
@@ -44,6 +46,7 @@ class FallbackState:
     same_time: Floats
     next_same_time: Floats
     calibration: Calibration
+    drift: DriftState
 
 
 @lru_cache(maxsize=16)
@@ -78,6 +81,7 @@ def blank(step_s: float, horizon_steps: int) -> FallbackState:
         same_time=np.zeros((0, 2, horizon_steps + 1)),
         next_same_time=np.zeros((0, 2)),
         calibration=uncalibrated(0, tuple(leads[place] for place in tracked)),
+        drift=drift.undrifted(0),
     )
 
 
@@ -108,6 +112,7 @@ def rows_for(state: FallbackState, names: tuple[str, ...]) -> FallbackState:
         same_time=taken(state.same_time, np.nan),
         next_same_time=taken(state.next_same_time, np.nan),
         calibration=selected(state.calibration, [int(place) for place in index]),
+        drift=drift.selected(state.drift, [int(place) for place in index]),
     )
 
 
@@ -129,14 +134,6 @@ def merged(current: FallbackState, before: FallbackState, requested: tuple[str, 
     def joined(mine: Floats, theirs: Floats) -> Floats:
         return np.concatenate([mine[:first], theirs])
 
-    calibration = replace(
-        whole.calibration,
-        offsets=joined(whole.calibration.offsets, old.calibration.offsets),
-        inside=joined(whole.calibration.inside, old.calibration.inside),
-        loss=joined(whole.calibration.loss, old.calibration.loss),
-        naive_loss=joined(whole.calibration.naive_loss, old.calibration.naive_loss),
-        outcomes=joined(whole.calibration.outcomes, old.calibration.outcomes),
-    )
     return replace(
         whole,
         refreshed_at_s=joined(whole.refreshed_at_s, old.refreshed_at_s),
@@ -145,7 +142,7 @@ def merged(current: FallbackState, before: FallbackState, requested: tuple[str, 
         quick=joined(whole.quick, old.quick),
         residuals=joined(whole.residuals, old.residuals),
         naive_residuals=joined(whole.naive_residuals, old.naive_residuals),
-        calibration=calibration,
+        calibration=rejoined(whole.calibration, first, old.calibration),
     )
 
 
@@ -154,44 +151,19 @@ def rounded(values: Floats) -> Floats:
     return values.astype(np.float32).astype(np.float64)
 
 
-def dump(state: FallbackState) -> dict[str, Any]:
-    """JSON without loss: arrays as base64, in float32 where that is exact."""
-    return {field.name: _dumped(getattr(state, field.name)) for field in fields(state)}
+def dump(state: FallbackState) -> Any:
+    """JSON without loss."""
+    return packed(state)
 
 
-def load(dumped: dict[str, Any]) -> FallbackState:
+def load(dumped: Any) -> FallbackState:
     """The state that was dumped."""
-    values = {name: _loaded(value) for name, value in dumped.items()}
-    values["names"] = tuple(values["names"])
-    values["season"] = values["season"].astype(np.intp)
-    calibration = values["calibration"]
-    values["calibration"] = Calibration(**{**calibration, "leads": tuple(calibration["leads"])})
-    return FallbackState(**values)
-
-
-def _dumped(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        exact = value.astype(np.float64)
-        with np.errstate(over="ignore"):
-            small = exact.astype("<f4")
-        packed = small if np.array_equal(small.astype(np.float64), exact, equal_nan=True) else exact.astype("<f8")
-        text = base64.b64encode(packed.tobytes()).decode("ascii")
-        return {"shape": list(value.shape), "type": packed.dtype.str, "base64": text}
-    if isinstance(value, Calibration):
-        return {field.name: _dumped(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
-        return list(value)
-    if isinstance(value, float) and not np.isfinite(value):
-        return {"float": str(value)}
-    return value
-
-
-def _loaded(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if "base64" in value:
-        flat = np.frombuffer(base64.b64decode(value["base64"]), dtype=value["type"])
-        return flat.astype(np.float64).reshape(value["shape"])
-    if "float" in value:
-        return float(value["float"])
-    return {name: _loaded(inner) for name, inner in value.items()}
+    values = unpacked(dumped)
+    return FallbackState(
+        **{
+            **values,
+            "season": values["season"].astype(np.intp),
+            "calibration": Calibration(**values["calibration"]),
+            "drift": DriftState(**values["drift"]),
+        }
+    )
