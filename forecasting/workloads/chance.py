@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from forecasting.workloads.grid import Drawn, Grid
-from forecasting.workloads.readings import as_gauge, counted, noise, scaled
+from forecasting.workloads.readings import as_gauge, counted, noise, read_as, scaled
 from forecasting.workloads.shapes import (
     coloured,
     daily_demand,
     frequencies,
+    one_of_kinds,
     padded_length,
     shots,
     spectrum_noise,
@@ -73,26 +74,48 @@ def _smooth_process(grid: Grid, length: Tensor) -> Tensor:
 
 def gaussian_process(grid: Grid) -> Drawn:
     """Smooth and rough processes, some of them on a wave whose height and phase change with time."""
-    length = grid.lengths(120.0, 86_400.0, 2.0, grid.points / 4.0).clamp(max=grid.points / 3.0)
-    plain = _smooth_process(grid, length)
+    process = one_of_kinds(grid, (0.65, _plain_process), (0.35, _unsteady_wave))
+    positive = torch.exp(grid.log_uniform(0.1, 1.0) * process)
+    return Drawn(as_gauge(grid, torch.where(grid.chance(0.4), positive, process + grid.uniform(0.0, 6.0))))
+
+
+def _plain_process(grid: Grid) -> Tensor:
+    length = grid.lengths(120.0, 86_400.0, 2.0, grid.points / 4.0)
+    return _smooth_process(grid, length.clamp(max=grid.points / 3.0))
+
+
+def _unsteady_wave(grid: Grid) -> Tensor:
     long = grid.log_uniform(grid.points / 20.0, grid.points / 2.0)
     turns = 2.0 * math.pi * grid.index() / grid.log_uniform(6.0, grid.points / 3.0)
     wave = _smooth_process(grid, long) * torch.cos(turns) + _smooth_process(grid, long) * torch.sin(turns)
-    mixed = torch.where(grid.chance(0.6), plain, plain * grid.uniform(0.0, 1.0) + wave)
-    positive = torch.exp(grid.log_uniform(0.1, 1.0) * mixed)
-    return Drawn(as_gauge(grid, torch.where(grid.chance(0.4), positive, mixed + grid.uniform(0.0, 6.0))))
+    return wave + grid.uniform(0.0, 1.0) * coloured(grid, grid.log_uniform(1.0, 100.0), grid.uniform(0.5, 1.0))
 
 
 def zero_inflated(grid: Grid) -> Drawn:
     """Zero most of the time: batches, retries, crashes, with active spells or single points."""
-    cuts = stretches(grid, grid.lengths(300.0, 86_400.0, 3.0, 400.0), grid.uniform(0.3, 1.5))
-    spell = cuts.of_each((grid.uniform(0.0, 1.0, 512) < grid.log_uniform(0.03, 0.5)).float())
-    single = (grid.unit_noise() < grid.log_uniform(0.005, 0.4) * daily_demand(grid, 0.5).clamp(max=2.0)).float()
-    active = torch.where(grid.chance(0.5), spell, single)
+    active = one_of_kinds(grid, (0.5, _spells), (0.5, _single_points))
     size = (grid.log_uniform(0.1, 1.2) * noise(grid)).clamp(-5.0, 5.0).exp()
-    whole = counted(grid, grid.log_uniform(1.0, 200.0) * size)
-    unit = torch.exp(grid.uniform(-3.0, 6.0) * 2.302585)
-    return Drawn(active * torch.where(grid.chance(0.5), whole, size * unit))
+    return Drawn(active * read_as(grid, size, _whole_numbers, _any_unit, 0.5))
+
+
+def _spells(grid: Grid) -> Tensor:
+    """1 in some stretches of time, 0 in the others."""
+    cuts = stretches(grid, grid.lengths(300.0, 86_400.0, 3.0, 400.0), grid.uniform(0.3, 1.5))
+    return cuts.of_each((grid.uniform(0.0, 1.0, 512) < grid.log_uniform(0.03, 0.5)).float())
+
+
+def _single_points(grid: Grid) -> Tensor:
+    """1 at points of their own, more of them where demand is high, 0 elsewhere."""
+    often = grid.log_uniform(0.005, 0.4) * daily_demand(grid, seasonal_share=0.5).clamp(max=2.0)
+    return (grid.unit_noise() < often).float()
+
+
+def _whole_numbers(grid: Grid, size: Tensor) -> Tensor:
+    return counted(grid, grid.log_uniform(1.0, 200.0) * size)
+
+
+def _any_unit(grid: Grid, size: Tensor) -> Tensor:
+    return size * grid.log_uniform(1e-3, 1e6)
 
 
 def heavy_bursts(grid: Grid) -> Drawn:
@@ -116,11 +139,12 @@ def error_rate(grid: Grid) -> Drawn:
     fading = torch.where(grid.chance(0.5), grid.log_uniform(0.3, 4.0), torch.zeros_like(table[:, :1]))
     incident = cuts.of_each(table) * torch.exp(-fading * (cuts.age / cuts.length).clamp(0.0, 1.0))
     quiet = torch.where(grid.chance(0.3), torch.zeros_like(table[:, :1]), grid.log_uniform(1e-6, 0.02))
-    spikes = 0.02 * shots(
-        grid, grid.log_uniform(5e-4, 0.02), grid.uniform(1.2, 2.5), grid.uniform(0.2, 1.0), grid.log_uniform(0.3, 10.0)
-    )
-    spiky = grid.chance(0.5)
-    share = quiet * wander(grid, grid.log_uniform(0.05, 1.0)).exp() + incident + torch.where(spiky, spikes, 0.0)
+    share = quiet * wander(grid, grid.log_uniform(0.05, 1.0)).exp() + incident
+    spiky = grid.chance(0.5).squeeze(1)
+    if bool(spiky.any()):
+        part = grid.rows(spiky)
+        rare, tail = part.log_uniform(5e-4, 0.02), part.uniform(1.2, 2.5)
+        share[spiky] += 0.02 * shots(part, rare, tail, part.uniform(0.2, 1.0), part.log_uniform(0.3, 10.0))
     asked = grid.log_uniform(1.0, 1e4) * grid.seconds_per_point
     ratio = (counted(grid, share.clamp(max=0.98) * asked) / asked).clamp(max=1.0)
     unit = torch.where(grid.chance(0.4), torch.full_like(asked, 100.0), torch.ones_like(asked))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 import torch
 from torch import Tensor
 
 from forecasting.workloads.grid import DAY_S, Drawn, Grid
 from forecasting.workloads.readings import as_demand, as_gauge, as_percent, measured, noise, read_as, scaled
-from forecasting.workloads.shapes import Stretches, daily_demand, stretches, wander
+from forecasting.workloads.shapes import Stretches, daily_demand, limited, stretches, wander
 
 #: What came of a declared multiplier, as a deviation of its logarithm.
 DECLARED_ERROR = 0.25
@@ -21,38 +23,55 @@ def _window(grid: Grid, start: Tensor, length: Tensor, ramp: Tensor) -> Tensor:
     return torch.where((age >= 0.0) & (age < length), (age / ramp.clamp(min=1e-3)).clamp(max=1.0), 0.0)
 
 
-def _declared_sales(grid: Grid, multiplier: Tensor, length: Tensor, ramp: Tensor, events: int) -> tuple[Tensor, Tensor]:
-    """What demand is really multiplied by, and the log of what was declared, both `(series, points)`.
+@dataclass(frozen=True, slots=True)
+class _Sale:
+    """One kind of event of each series, `(series, 1)`: what is announced, and its times in points."""
 
-    Undeclared series have the same events and an empty declaration. Some sales come back each day.
+    multiplier: Tensor
+    length: Tensor
+    ramp: Tensor
+    fading: Tensor  # e-folds of the effect that are lost over the length, after the plateau
+    plateau: Tensor  # share of the length
+    tail: Tensor  # decay of what is left after the end
+
+    def rows(self, chosen: Tensor) -> _Sale:
+        return _Sale(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+
+def _held(grid: Grid, sale: _Sale, start: Tensor, announced: Tensor) -> tuple[Tensor, Tensor]:
+    """What one sale per series multiplies demand by, and the log of what was announced, both `(series, points)`."""
+    window = _window(grid, start, sale.length, sale.ramp)
+    age = grid.index() - start
+    inside = window * torch.exp(-sale.fading * (age / sale.length - sale.plateau).clamp(min=0.0))
+    leaving = torch.exp(-(age - sale.length).clamp(min=0.0) / sale.tail - sale.fading * (1.0 - sale.plateau))
+    size = announced.log()
+    error = DECLARED_ERROR * (size.abs() / _FULL_ERROR).clamp(max=1.0) * grid.normal()
+    effect = (size + error).exp() - 1.0
+    return 1.0 + effect * torch.where(age >= sale.length, leaving, inside), torch.log1p((announced - 1.0) * window)
+
+
+def _sold(grid: Grid, multiplier: Tensor, length: Tensor, ramp: Tensor, sales: int) -> tuple[Tensor, Tensor]:
+    """What all sales multiply demand by, and the log of what was declared ahead, both `(series, points)`.
+
+    Half of the series declare none of their sales, the others all. Some sales come back each day.
     """
-    realised = torch.ones(grid.series, grid.points, device=grid.device)
-    declared = torch.zeros_like(realised)
-    known = grid.chance(0.55)
+    fading = torch.where(grid.chance(0.5), grid.log_uniform(0.2, 4.0), 0.0)
+    tail = torch.where(grid.chance(0.5), grid.log_uniform(0.02, 0.5), 0.0) * length
+    sale = _Sale(multiplier, length, ramp, fading, grid.uniform(0.0, 0.6), tail.clamp(min=0.3))
     daily = grid.chance(0.25)
-    first = grid.uniform(-0.1, 1.0) * grid.points
-    fading = torch.where(grid.chance(0.5), grid.log_uniform(0.2, 4.0), torch.zeros_like(first))
-    plateau = grid.uniform(0.0, 0.6)
-    tail = torch.where(grid.chance(0.5), grid.log_uniform(0.02, 0.5), torch.zeros_like(first)) * length
-    for number in range(events):
-        again = first + number * DAY_S / grid.seconds_per_point
-        start = torch.where(daily, again, first if number == 0 else grid.uniform(0.0, 1.0) * grid.points).round()
-        takes_place = torch.ones_like(known) if number == 0 else grid.chance(0.3) | daily
-        announced = 1.0 + (multiplier - 1.0) * (1.0 if number == 0 else grid.uniform(0.5, 1.2))
-        window = _window(grid, start, length, ramp)
-        age = (grid.index() - start) / length
-        inside = window * torch.exp(-fading * (age - plateau).clamp(min=0.0))
-        end = start + length
-        last = torch.exp(-fading * (1.0 - plateau))
-        leaving = torch.exp(-(grid.index() - end).clamp(min=0.0) / tail.clamp(min=0.3)) * last
-        shape = torch.where(grid.index() >= end, leaving, inside)
-        size = announced.log()
-        came = (size + DECLARED_ERROR * (size.abs() / _FULL_ERROR).clamp(max=1.0) * grid.normal()).exp()
-        effect = 1.0 + (came - 1.0) * shape
-        realised = torch.where(takes_place, realised * effect, realised)
-        said = torch.log(1.0 + (announced - 1.0) * window)
-        declared = torch.where(takes_place & known, declared + said, declared)
-    return realised, declared
+    start = (grid.uniform(-0.1, 1.0) * grid.points).round()
+    realised, declared = _held(grid, sale, start, multiplier)
+    for number in range(1, sales):
+        again = (grid.chance(0.3) | daily).squeeze(1)
+        if bool(again.any()):
+            part, same = grid.rows(again), sale.rows(again)
+            next_day = (start[again] + number * DAY_S / part.seconds_per_point).round()
+            later = torch.where(daily[again], next_day, (part.uniform(0.0, 1.0) * grid.points).round())
+            announced = 1.0 + (same.multiplier - 1.0) * part.uniform(0.5, 1.1)
+            effect, said = _held(part, same, later, announced)
+            realised[again] *= effect
+            declared[again] += said
+    return realised, declared * grid.chance(0.55)
 
 
 def flash_sale(grid: Grid) -> Drawn:
@@ -60,7 +79,7 @@ def flash_sale(grid: Grid) -> Drawn:
     multiplier = 1.0 + grid.log_uniform(0.3, 25.0)
     length = grid.lengths(600.0, 86_400.0, 6.0, grid.points / 6.0)
     ramp = torch.where(grid.chance(0.5), torch.ones_like(length), grid.log_uniform(1.0, 20.0)).minimum(length / 2)
-    realised, declared = _declared_sales(grid, multiplier, length, ramp, events=3)
+    realised, declared = _sold(grid, multiplier, length, ramp, sales=3)
     return measured(grid, daily_demand(grid) * realised, demand_share=0.8, event_log=declared)
 
 
@@ -70,25 +89,41 @@ def promo_step(grid: Grid) -> Drawn:
     multiplier = torch.where(grid.chance(0.15), grid.uniform(0.1, 0.8), lifted)
     length = grid.lengths(3_600.0, 7.0 * DAY_S, 50.0, grid.points / 2.0)
     ramp = grid.log_uniform(1.0, 100.0).minimum(length / 3)
-    realised, declared = _declared_sales(grid, multiplier, length, ramp, events=2)
+    realised, declared = _sold(grid, multiplier, length, ramp, sales=2)
     return measured(grid, daily_demand(grid) * realised, demand_share=0.8, event_log=declared)
 
 
 def viral(grid: Grid) -> Drawn:
     """Attention rises like an epidemic and fades, by a power of time or exponentially."""
-    total = torch.ones(grid.series, grid.points, device=grid.device)
-    for number in range(3):
-        peak_at = grid.uniform(-0.1, 1.05) * grid.points
-        rise = grid.lengths(120.0, 14_400.0, 1.0, 80.0)
-        fall = rise * grid.log_uniform(1.0, 20.0)
-        height = grid.log_uniform(0.3, 40.0) * (1.0 if number == 0 else grid.chance(0.5).float())
-        age = grid.index() - peak_at
-        coming = 1.0 / (1.0 + torch.exp((-age / rise * 4.0).clamp(max=60.0)))
-        after = (age.clamp(min=0.0) / fall).clamp(max=60.0)
-        power = (1.0 + after) ** -grid.uniform(0.8, 2.5)
-        fading = torch.where(grid.chance(0.6), power, torch.exp(-after))
-        total = total + height * 2.0 * torch.where(age < 0.0, coming, 0.5 * fading)
-    return measured(grid, daily_demand(grid) * total, demand_share=0.75)
+    shape = daily_demand(grid) * _fame(grid)
+    for _ in range(2):
+        again = grid.chance(0.3).squeeze(1)
+        if bool(again.any()):
+            shape[again] *= _fame(grid.rows(again))
+    return measured(grid, shape, demand_share=0.75)
+
+
+def _fame(grid: Grid) -> Tensor:
+    """What one rise and fall of attention multiplies demand by, `(series, points)`."""
+    rise = grid.lengths(120.0, 14_400.0, 1.0, 80.0)
+    fall = rise * grid.log_uniform(1.0, 20.0)
+    age = grid.index() - grid.uniform(-0.1, 1.05) * grid.points
+    coming = torch.sigmoid(age * (4.0 / rise))
+    after = (age.clamp(min=0.0) / fall).clamp(max=60.0)
+    power = (1.0 + after) ** -grid.uniform(0.8, 2.5)
+    fading = torch.where(grid.chance(0.6), power, torch.exp(-after))
+    return 1.0 + grid.log_uniform(0.3, 40.0) * torch.where(age < 0.0, 2.0 * coming, fading)
+
+
+def saturation(grid: Grid) -> Drawn:
+    """Demand that a capacity cuts off: throughput stays at it while more is wanted."""
+    wanted = daily_demand(grid, seasonal_share=0.9) * (grid.log_uniform(0.01, 0.3) * noise(grid)).exp()
+    wished = grid.chance(0.4).squeeze(1)
+    if bool(wished.any()):
+        wanted[wished] *= _fame(grid.rows(wished))
+    ceiling = wanted.amax(1, keepdim=True) * grid.uniform(0.35, 0.95)
+    served = limited(wanted, ceiling, 0.3 * grid.chance(0.3).float())
+    return Drawn(scaled(grid, served * (1.0 + grid.log_uniform(1e-4, 0.02) * grid.noise())))
 
 
 def ramp(grid: Grid) -> Drawn:

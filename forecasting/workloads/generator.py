@@ -39,7 +39,7 @@ _FAMILIES: dict[str, Family] = {
     "cron_bursts": Family(0.05, seasons.cron_bursts),
     "latency": Family(0.05, seasons.latency),
     "cpu_percent": Family(0.07, seasons.cpu_percent),
-    "saturation": Family(0.02, seasons.saturation),
+    "saturation": Family(0.02, events.saturation),
     "quantised": Family(0.02, seasons.quantised),
     "counts": Family(0.04, seasons.counts),
     "flash_sale": Family(0.05, events.flash_sale),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from forecasting.workloads.grid import DAY_S, Drawn, Grid
-from forecasting.workloads.readings import as_demand, as_gauge, as_percent, counted, measured, noise, scaled
+from forecasting.workloads.readings import as_demand, as_gauge, as_percent, counted, measured, noise
 from forecasting.workloads.shapes import (
     daily_demand,
     limited,
@@ -142,15 +142,6 @@ def _idle(grid: Grid) -> Tensor:
         grid, grid.log_uniform(1e-3, 0.05), grid.uniform(1.2, 3.0), grid.uniform(0.2, 2.0), grid.log_uniform(0.3, 12.0)
     )
     return grid.log_uniform(0.003, 0.4) * (1.0 + grid.log_uniform(0.1, 2.0) * spikes.clamp(max=50.0))
-
-
-def saturation(grid: Grid) -> Drawn:
-    """Demand that a capacity cuts off: throughput stays at it while more is wanted."""
-    wanted = daily_demand(grid, seasonal_share=0.9) * (grid.log_uniform(0.01, 0.3) * noise(grid)).exp()
-    ceiling = wanted.amax(1, keepdim=True) * grid.uniform(0.35, 0.95)
-    served = limited(wanted, ceiling, 0.3 * grid.chance(0.3).float())
-    jitter = 1.0 + grid.log_uniform(1e-4, 0.02) * grid.noise()
-    return Drawn(scaled(grid, served * jitter))
 
 
 def quantised(grid: Grid) -> Drawn:

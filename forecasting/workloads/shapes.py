@@ -78,7 +78,9 @@ def spectrum_noise(grid: Grid, power: Tensor, padded: int) -> Tensor:
 
 def padded_length(points: int) -> int:
     """Points of a transform that leaves room after the series for what its filters carry around the end."""
-    return 1 << (points + points // 4).bit_length()
+    # Multiples of a sixteenth of the size or so: no prime factors that are slow to transform.
+    unit = 1 << max(1, points.bit_length() - 4)
+    return -(-(points + points // 4) // unit) * unit
 
 
 def _longest_memory(points: int) -> float:
