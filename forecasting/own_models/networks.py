@@ -1,15 +1,19 @@
-"""The graphs at run time: batched, numpy in and out, no torch. Values are in scaled space throughout."""
+"""Trained graphs at run time: batched, numpy in and out, no torch."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from forecasting.forecast import Floats
-from forecasting.onnx_session import OnnxSession
-from forecasting.own_models.card import ModelCard
-from forecasting.own_models.windows import ModelInput, Singles
+from forecasting.forecast import Floats, ForecastRequest
+from forecasting.history import History
+from forecasting.onnx_session import ModelRefused, OnnxSession
+from forecasting.own_models.card import GRAPH_FILE, ModelCard, ModelKind, read_card
+from forecasting.own_models.errors import ModelInvalid
+from forecasting.own_models.windows import LEAST_KNOWN_SHARE, ModelInput, Singles, model_input, stretch_of
 from forecasting.quantiles import LEVEL_ROW, empirical_quantiles, monotone
 
 #: Rows × samples of a recurrent graph in one call; more take turns.
@@ -20,6 +24,8 @@ FEWEST_SAMPLES = 100
 WALKING_ROOM = 4.0
 #: Beyond the outermost level samples follow an exponential tail that ends at this share of its probability.
 TAIL_END = 0.1
+#: Steps that a recurrent graph walks at most: what it was never trained on, it should not foretell forever.
+LONGEST_WALK_STEPS = 256
 
 
 class Network(Protocol):
@@ -27,6 +33,54 @@ class Network(Protocol):
     depend on each other."""
 
     def foretell(self, given: ModelInput, samples: int, rng: np.random.Generator) -> tuple[Floats, Floats | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxModel:
+    """A graph with its card: history in, quantiles out.
+
+    It reads series of `step_s`, of whose newest `input_steps` points at least `fewest_known` are known, and foretells
+    at most `reach_steps`.
+    """
+
+    card: ModelCard
+    network: Network
+
+    @classmethod
+    def from_folder(cls, folder: Path, threads: int) -> OnnxModel:
+        """The model in a folder that `fit` made; raises `ModelInvalid` for anything else. Nothing is unpickled."""
+        card = read_card(folder)
+        try:
+            session = OnnxSession(folder / GRAPH_FILE, card.sha256, threads=threads)
+        except ModelRefused as error:
+            raise ModelInvalid(str(error)) from error
+        return cls(card, OnePass(session) if card.kind is ModelKind.TIDE else StepByStep(session, card))
+
+    @property
+    def step_s(self) -> float:
+        return self.card.step_s
+
+    @property
+    def input_steps(self) -> int:
+        return self.card.input_steps
+
+    @property
+    def fewest_known(self) -> int:
+        return round(LEAST_KNOWN_SHARE * self.card.input_steps)
+
+    @property
+    def reach_steps(self) -> int:
+        return self.card.output_steps if self.card.kind is ModelKind.TIDE else LONGEST_WALK_STEPS
+
+    def foretold(
+        self, request: ForecastRequest, history: History, rng: np.random.Generator
+    ) -> tuple[Floats, Floats | None]:
+        """Quantiles `(rows, steps, levels)` and, if the model has any, joint futures `(rows, samples, steps)`."""
+        values = np.where(history.known, history.values, np.nan)
+        steps = self.card.output_steps if self.card.kind is ModelKind.TIDE else request.horizon_steps
+        given = model_input(stretch_of(request, history.rows, values, self.card.input_steps, steps))
+        quantiles, futures = self.network.foretell(given, request.samples, rng)
+        return given.scaling.restored(quantiles[:, : request.horizon_steps]), futures
 
 
 class OnePass:

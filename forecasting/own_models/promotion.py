@@ -69,7 +69,7 @@ def train_and_promote(
         trained: dict[str, Path] = {}
         for kind in plan.kinds:
             tell(f"training {kind}")
-            name = free_id(folder, f"{kind}-{_compact(plan.made_at)}")
+            name = free_id(folder, model_name(kind, plan.made_at))
             trained[name] = fit(learned_from, kind, plan.seconds / len(plan.kinds), plan.seed, Path(scratch) / name)
         candidates: dict[str, Forecaster] = {
             name: OwnModelForecaster.from_folder(own, name) for name, own in trained.items()
@@ -136,6 +136,6 @@ def _time_s(series: Series, point: int) -> float | None:
     return None if series.start_at_s is None else series.start_at_s + point * series.step_s
 
 
-def _compact(made_at: str) -> str:
-    """A time as part of a name: letters and digits only."""
-    return "".join(letter for letter in made_at.lower() if letter.isalnum())
+def model_name(kind: str, made_at: str) -> str:
+    """`tide-20261121t135000z`: what a model of this kind made at this time is called."""
+    return f"{kind}-{''.join(letter for letter in made_at.lower() if letter.isalnum())}"

@@ -64,6 +64,19 @@ def model_folder(folder: Path, entry: ModelEntry) -> Path:
     return own
 
 
+def problems(folder: Path, manifest: Manifest) -> dict[str, str]:
+    """What is wrong with models that are promoted now, by their names; the default stands in for these."""
+    found = {}
+    for model_id in sorted(set(manifest.promoted.values())):
+        entry = manifest.model(model_id)
+        try:
+            if entry.hub_folder is None:
+                model_folder(folder, entry)
+        except RegistryInvalid as error:
+            found[model_id] = str(error)
+    return found
+
+
 def model_files(folder: Path) -> dict[str, str]:
     """Names and checksums of a model's files, as an entry holds them."""
     return {name: sha256_of(folder / name) for name in (GRAPH_FILE, CARD_FILE)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,11 +19,7 @@ from forecasting.history import History, Ints, clean
 from forecasting.linear_trend import linear_quantiles
 from forecasting.mixture import hard_limits
 from forecasting.naive import naive_quantiles
-from forecasting.onnx_session import ModelRefused, OnnxSession
-from forecasting.own_models.card import GRAPH_FILE, ModelCard, ModelKind, read_card
-from forecasting.own_models.errors import ModelInvalid
-from forecasting.own_models.networks import Network, OnePass, StepByStep
-from forecasting.own_models.windows import LEAST_KNOWN_SHARE, model_input, stretch_of
+from forecasting.own_models.networks import OnnxModel
 from forecasting.paths import joint_paths
 from forecasting.quantiles import monotone, sampling_weights
 from forecasting.served_state import ServedState
@@ -36,28 +32,42 @@ BELIEVED = Baseline("level-6", 6.0)
 RANGE_SHARE = 1.0
 
 
+class OwnModel(Protocol):
+    """Foretells rows of a history. `step_s` None: any. See `networks.OnnxModel` and `hub.HubWorker`."""
+
+    @property
+    def step_s(self) -> float | None: ...
+
+    @property
+    def input_steps(self) -> int: ...
+
+    @property
+    def fewest_known(self) -> int: ...
+
+    @property
+    def reach_steps(self) -> int: ...
+
+    def foretold(
+        self, request: ForecastRequest, history: History, rng: np.random.Generator
+    ) -> tuple[Floats, Floats | None]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class OwnModelForecaster:
     """Answers for every series of its model's step with enough recent history, and names a reason for all others.
 
-    A request of another step, or beyond what a one-pass model foretells, has no forecast at all (`MODEL_FAILED`).
+    A request of another step, or further ahead than the model reaches, has no forecast at all (`MODEL_FAILED`).
     `forecast` may be called from several threads.
     """
 
     name: str
-    card: ModelCard
-    network: Network
+    model: OwnModel
 
     @classmethod
     def from_folder(cls, folder: Path, name: str | None = None, threads: int = 1) -> OwnModelForecaster:
-        """The model in a folder that `fit` made; raises `ModelInvalid` for anything else. Nothing is unpickled."""
-        card = read_card(folder)
-        try:
-            session = OnnxSession(folder / GRAPH_FILE, card.sha256, threads=threads)
-        except ModelRefused as error:
-            raise ModelInvalid(str(error)) from error
-        network = OnePass(session) if card.kind is ModelKind.TIDE else StepByStep(session, card)
-        return cls(name or f"own-{card.kind}", card, network)
+        """Serves what `fit` made; raises `ModelInvalid` for anything else. Nothing is unpickled."""
+        model = OnnxModel.from_folder(folder, threads)
+        return cls(name or f"own-{model.card.kind}", model)
 
     def forecast(
         self, request: ForecastRequest, state: ServedState | None, now_s: float, rng: np.random.Generator
@@ -65,9 +75,8 @@ class OwnModelForecaster:
         if state is None or state.step_s != request.step_s or state.horizon_steps != request.horizon_steps:
             state = states.blank(request.step_s, request.horizon_steps)
         if not self.answers(request):
-            return silent(
-                request, self.name, dict.fromkeys(request.series, NoForecastReason.MODEL_FAILED), now_s
-            ), state
+            unfit = dict.fromkeys(request.series, NoForecastReason.MODEL_FAILED)
+            return silent(request, self.name, unfit, now_s), state
         history, reasons = self._readable(request, clean(request, now_s, LONGEST_CONTEXT))
         if not history.rows.size:
             return silent(request, self.name, reasons, now_s), state
@@ -77,7 +86,7 @@ class OwnModelForecaster:
         names = tuple(request.series[row] for row in history.rows)
         rows = states.rows_for(state, names)
         calibration = observed(rows.calibration, history.values, history.judged, request.last_at_s, request.step_s)
-        quantiles, futures = self._foretold(request, history, rng)
+        quantiles, futures = self.model.foretold(request, history, rng)
         limits = hard_limits(history.rows, request)
         quantiles = _believable(monotone(corrected(quantiles, calibration)), history, limits)
         paths = _paths(quantiles, futures, history, limits, request.samples, rng)
@@ -99,8 +108,7 @@ class OwnModelForecaster:
 
     def answers(self, request: ForecastRequest) -> bool:
         """Whether the model can read and foretell what is asked."""
-        reaches = request.horizon_steps <= self.card.output_steps or self.card.kind is ModelKind.DEEPAR
-        return request.step_s == self.card.step_s and reaches
+        return self.model.step_s in (None, request.step_s) and request.horizon_steps <= self.model.reach_steps
 
     def dump(self, state: ServedState | None) -> Any:
         return None if state is None else states.dump(state, None)
@@ -110,8 +118,7 @@ class OwnModelForecaster:
 
     def _readable(self, request: ForecastRequest, history: History) -> tuple[History, dict[str, NoForecastReason]]:
         """Rows of which the newest stretch is known well enough, and the reasons for all others."""
-        measured = history.known[:, -self.card.input_steps :].sum(axis=1)
-        enough = measured >= LEAST_KNOWN_SHARE * self.card.input_steps
+        enough = history.known[:, -self.model.input_steps :].sum(axis=1) >= self.model.fewest_known
         reasons = dict(history.unavailable)
         if enough.all():
             return history, reasons
@@ -126,16 +133,6 @@ class OwnModelForecaster:
             demand=history.demand[enough],
         )
         return chosen, reasons
-
-    def _foretold(
-        self, request: ForecastRequest, history: History, rng: np.random.Generator
-    ) -> tuple[Floats, Floats | None]:
-        """Quantiles `(rows, steps, levels)` and, if the model has any, joint futures `(rows, samples, steps)`."""
-        values = np.where(history.known, history.values, np.nan)
-        steps = request.horizon_steps if self.card.kind is ModelKind.DEEPAR else self.card.output_steps
-        given = model_input(stretch_of(request, history.rows, values, self.card.input_steps, steps))
-        quantiles, futures = self.network.foretell(given, request.samples, rng)
-        return given.scaling.restored(quantiles[:, : request.horizon_steps]), futures
 
 
 def _believable(quantiles: Floats, history: History, limits: tuple[Floats, Floats]) -> Floats:
