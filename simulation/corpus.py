@@ -120,8 +120,9 @@ def record_run(out: Path, seed: int) -> None:
     if parts.world.engine.refused_full:
         raise TooManyInProgress(f"{parts.world.engine.refused_full} requests found no room in the engine")
     began = _began(drawn.scenario, seed)
-    recordings = tape.recordings()
-    for recording, path in zip(recordings, _tables(out, seed), strict=True):
+    # A run in which nothing changed has no table: it would hold times alone.
+    tables = [(recording, _table(out, seed, recording.step_s)) for recording in tape.recordings() if recording.signals]
+    for recording, path in tables:
         _write_whole(path, _csv(recording, began.timestamp()))
     about = {
         "format": _FORMAT,
@@ -130,7 +131,7 @@ def record_run(out: Path, seed: int) -> None:
         "arm": _ARM if drawn.hpa else "fixed replicas",
         "files": [
             {"file": path.name, "step_s": recording.step_s, "signals": [asdict(signal) for signal in recording.signals]}
-            for recording, path in zip(recordings, _tables(out, seed), strict=True)
+            for recording, path in tables
         ],
         "faults": _faults(parts.world),
         "scenario": drawn.scenario.model_dump(mode="json", exclude_defaults=True),
@@ -167,8 +168,8 @@ def _csv(recording: Recording, began_s: float) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tables(out: Path, seed: int) -> tuple[Path, Path]:
-    return out / f"run-{seed}-15s.csv", out / f"run-{seed}-60s.csv"
+def _table(out: Path, seed: int, step_s: float) -> Path:
+    return out / f"run-{seed}-{step_s:.0f}s.csv"
 
 
 def _about(out: Path, seed: int) -> Path:
@@ -176,9 +177,11 @@ def _about(out: Path, seed: int) -> Path:
 
 
 def _is_there(out: Path, seed: int) -> bool:
-    """All files of the seed are there; the description is written last."""
+    """The seed's description, which is written last, and all files that it names."""
     about = _described(_about(out, seed))
-    return about is not None and about.get("format") == _FORMAT and all(path.is_file() for path in _tables(out, seed))
+    if about is None or about.get("format") != _FORMAT:
+        return False
+    return all((out / file["file"]).is_file() for file in about["files"])
 
 
 def _described(path: Path) -> dict[str, Any] | None:

@@ -114,7 +114,7 @@ def test_a_second_call_leaves_what_is_there_and_does_what_is_missing(tmp_path, m
     )
     first = corpus.write_corpus(tmp_path, runs=2, workers=1)
     texts = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    (tmp_path / f"run-{SEED}-60s.csv").unlink()
+    (tmp_path / f"run-{SEED}-15s.csv").unlink()
 
     second = corpus.write_corpus(tmp_path, runs=2, workers=1)
 
@@ -124,6 +124,20 @@ def test_a_second_call_leaves_what_is_there_and_does_what_is_missing(tmp_path, m
 
 
 SHORT = {"duration_s": 1200.0, "faults": ()}
+
+
+def test_a_run_in_which_pods_did_nothing_has_no_table_of_them(tmp_path, monkeypatch):
+    # Twelve scrapes of 15 s and three minutes of signals: too few of either to be kept.
+    shorter = {"duration_s": 180.0, "faults": ()}
+    monkeypatch.setattr(
+        corpus, "corpus_scenario", lambda seed: Drawn(small(seed).scenario.model_copy(update=shorter), False)
+    )
+
+    corpus.write_corpus(tmp_path, runs=1, workers=1)
+    again = corpus.write_corpus(tmp_path, runs=1, workers=1)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", f"run-{SEED}.json"]
+    assert again.runs[0].found
 
 
 def test_a_run_that_breaks_is_reported_and_the_others_are_written(tmp_path, monkeypatch):
