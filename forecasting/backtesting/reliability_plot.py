@@ -9,7 +9,7 @@ from forecasting.backtesting.reliability import Bin
 
 SIDE, LEFT, TOP, LEGEND_WIDTH, ROW_HEIGHT = 360, 56, 20, 190, 20
 #: Models are drawn in this order of colours; more models than colours are left out, the worst first.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#555555")
 #: The radius of a bin's dot grows with the root of the share of windows in it.
 LEAST_RADIUS, MOST_RADIUS = 2.0, 9.0
 #: Bins of fewer windows say nothing.

@@ -92,7 +92,7 @@ def backtest(
         done = _Counter(candidate.name, sum(case.origins for case in cases), on_progress)
         try:
             scores[candidate.name], costs[candidate.name] = _judged(candidate, cases, settings, clock_s, done.one)
-        except Exception as error:
+        except Exception as error:  # whatever a model raises is its result, and the others go on
             if candidate.name == REFERENCE:
                 raise
             failed[candidate.name] = f"{type(error).__name__}: {error}"
