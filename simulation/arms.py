@@ -15,7 +15,9 @@ from typing import Any, Literal, NamedTuple
 import yaml
 
 Scaler = Literal["hpa", "kpa", "phpa-linear", "phpa-holt-winters", "predict-linear", "crane-fft", "cron"]
-Outlook = Literal["none", "persistence", "fallback", "clairvoyant"]
+#: Where a control loop's view of the future comes from. `generative` is what Foresail ships with; `independent` and
+#: `point` are the same with samples drawn step by step, and with one future only.
+Outlook = Literal["none", "persistence", "fallback", "generative", "independent", "point", "clairvoyant"]
 
 TUNED = Path(__file__).parent / "tuned.yaml"
 
@@ -74,6 +76,7 @@ class _Arm(NamedTuple):
     outlook: Outlook
     main_knob: str
     knobs: Mapping[str, Knob]
+    tuned_as: str | None = None  # an ablation has the settings of the arm that it is compared with
 
 
 _HPA = {
@@ -91,6 +94,7 @@ _LOOP = {
     "violation_cost": Knob(1.5, 100, "log"),
     "cvar_level": Knob(0.5, 0.98, "float"),
 }
+_FORESAIL = {**_LEAN_HPA, **_LOOP}
 _RATE = {"target_ratio": Knob(0.2, 0.95, "float")}
 _AHEAD = {"look_ahead_s": Knob(30, 600, "int")}
 
@@ -115,8 +119,11 @@ _ARMS: Mapping[str, _Arm] = {
         "crane-fft", "none", "target_ratio", {**_RATE, **_AHEAD, **_HPA, "margin_ratio": Knob(0.0, 0.3, "float")}
     ),
     "cron": _Arm("cron", "none", "target_ratio", {**_RATE, **_HPA, "slot_s": Knob(300, 3600, "int")}),
-    "foresail": _Arm("hpa", "fallback", "target_utilization", {**_LEAN_HPA, **_LOOP}),
-    "oracle": _Arm("hpa", "clairvoyant", "target_utilization", {**_LEAN_HPA, **_LOOP}),
+    "foresail": _Arm("hpa", "generative", "target_utilization", _FORESAIL),
+    "foresail-fallback": _Arm("hpa", "fallback", "target_utilization", _FORESAIL, tuned_as="foresail"),
+    "foresail-independent-samples": _Arm("hpa", "independent", "target_utilization", _FORESAIL, tuned_as="foresail"),
+    "foresail-point": _Arm("hpa", "point", "target_utilization", _FORESAIL, tuned_as="foresail"),
+    "oracle": _Arm("hpa", "clairvoyant", "target_utilization", _FORESAIL),
 }
 
 #: Every arm that `--arms` knows.
@@ -132,15 +139,17 @@ def arm_settings(name: str, overrides: Mapping[str, Any] | None = None) -> ArmSe
     Raises `ArmUnknown`, or `ArmSettingsInvalid` for a setting that does not exist or is no usable number.
     """
     arm = _arm(name)
-    values = {**_tuned().get(name, {}), **(overrides or {})}
+    values = {**_tuned().get(arm.tuned_as or name, {}), **(overrides or {})}
     for key, value in values.items():
         _check(name, key, value)
     return replace(ArmSettings(name, arm.scaler, arm.outlook), **values)
 
 
 def search_space(name: str) -> Mapping[str, Knob]:
-    """What tuning may change of the arm; empty for the default, which nobody tunes."""
-    return _arm(name).knobs
+    """What tuning may change of the arm; empty for the default, which nobody tunes, and for ablations, which take over
+    what was found for the arm that they are compared with."""
+    arm = _arm(name)
+    return arm.knobs if arm.tuned_as is None else {}
 
 
 def main_knob(name: str) -> tuple[str, Knob]:

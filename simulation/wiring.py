@@ -10,6 +10,7 @@ from forecasting.forecast import Forecaster
 from policies.loop import ControlLoop
 from simulation import streams
 from simulation.arms import ArmSettings
+from simulation.controllers.ablation import AblatedForecaster
 from simulation.controllers.actuation import SimulatedCluster
 from simulation.controllers.clairvoyant import ClairvoyantDemand, ClairvoyantSignals
 from simulation.controllers.controller_process import ControllerProcess
@@ -175,8 +176,17 @@ def _forecasters(world: World, settings: ArmSettings) -> tuple[Forecaster, Forec
             return demand, ClairvoyantSignals(scenario.faults, lambda index: world.fault_truths[index].targets)
         case "persistence":
             return PersistenceForecaster(), PersistenceForecaster()
-        case _:
+        case "independent" | "point" as ablation:
+            return AblatedForecaster(_default(), ablation), AblatedForecaster(_default(), ablation)
+        case "fallback":
             return FallbackForecaster(), FallbackForecaster()
+        case _:
+            return _default(), _default()
+
+
+def _default() -> Forecaster:
+    """What Foresail ships with."""
+    return FallbackForecaster()
 
 
 def _add_loop(

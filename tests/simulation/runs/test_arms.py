@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from simulation.arms import ARM_NAMES, ArmSettingsInvalid, ArmUnknown, arm_settings, main_knob, search_space
+from simulation.arms import ARM_NAMES, ArmSettingsInvalid, ArmUnknown, Outlook, arm_settings, main_knob, search_space
 
 
 def test_the_arms_are_those_that_the_documentation_names() -> None:
@@ -19,6 +21,9 @@ def test_the_arms_are_those_that_the_documentation_names() -> None:
         "crane-fft",
         "cron",
         "foresail",
+        "foresail-fallback",
+        "foresail-independent-samples",
+        "foresail-point",
         "oracle",
     )
 
@@ -42,9 +47,23 @@ def test_fast_lane_arm_runs_over_an_hpa_tuned_as_hard_and_knows_only_current_val
 def test_oracle_differs_from_foresail_only_in_what_it_knows() -> None:
     foresail, oracle = arm_settings("foresail"), arm_settings("oracle")
 
-    assert (foresail.outlook, oracle.outlook) == ("fallback", "clairvoyant")
+    assert (foresail.outlook, oracle.outlook) == ("generative", "clairvoyant")
     assert foresail.target_utilization == oracle.target_utilization
     assert foresail.hpa_target_pct == oracle.hpa_target_pct
+
+
+@pytest.mark.parametrize(
+    ("name", "outlook"),
+    [
+        ("foresail-fallback", "fallback"),
+        ("foresail-independent-samples", "independent"),
+        ("foresail-point", "point"),
+    ],
+)
+def test_ablations_differ_from_foresail_only_in_what_they_forecast(name: str, outlook: Outlook) -> None:
+    assert arm_settings(name) == replace(arm_settings("foresail"), arm=name, outlook=outlook)
+    assert search_space(name) == {}
+    assert main_knob(name) == main_knob("foresail")
 
 
 @pytest.mark.parametrize("name", ARM_NAMES)
