@@ -68,14 +68,16 @@ def client_query(url: str, timeout_s: float, token: str | None = None) -> RangeQ
         start, end = (datetime.fromtimestamp(time_s, UTC) for time_s in (start_s, end_s))
         try:
             found: list[dict[str, Any]] = connection.custom_query_range(query, start, end, f"{step_s:g}")
+        except requests.JSONDecodeError as error:
+            raise PrometheusUnavailable(f"{url} does not answer like Prometheus: is the address right?") from error
         except requests.Timeout as error:
             raise PrometheusUnavailable(f"{url} did not answer within {timeout_s:g} s: ask for fewer days") from error
         except requests.RequestException as error:
             raise PrometheusUnavailable(f"{url} cannot be reached: {_reason(error)}") from error
         except PrometheusApiClientException as error:
             raise PrometheusUnavailable(f"{url} refused {query!r}: {error}") from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise PrometheusUnavailable(f"{url} does not answer like Prometheus: is the address right?") from error
+        except (KeyError, TypeError) as error:
+            raise PrometheusUnavailable(f"{url} answers {query!r} with no data") from error
         return found
 
     return ask

@@ -9,9 +9,7 @@ from forecasting.own_models.examples import moments
 from forecasting.own_models.windows import COVARIATES, Stretch, examples, model_input, scaling_of, stretch_of
 from forecasting.series_files import Series
 
-MEASURED, YESTERDAY, YESTERDAY_KNOWN = (
-    COVARIATES.index(name) for name in ("measured", "yesterday", "yesterday-known")
-)
+MEASURED, YESTERDAY, YESTERDAY_KNOWN = (COVARIATES.index(name) for name in ("measured", "yesterday", "yesterday-known"))
 #: A day has four steps here, so that a short series holds several.
 STEP_S = 21_600.0
 
@@ -30,7 +28,9 @@ def test_scaling_is_undone_exactly() -> None:
 
     given = model_input(_stretch(past))
 
-    np.testing.assert_allclose(given.scaling.restored(given.target[:, [0, 1, 3], 0].astype(float)), [[1, 3, 5]], rtol=1e-5)
+    np.testing.assert_allclose(
+        given.scaling.restored(given.target[:, [0, 1, 3], 0].astype(float)), [[1, 3, 5]], rtol=1e-5
+    )
 
 
 def test_centre_and_scale_are_those_of_the_known_points() -> None:
