@@ -157,6 +157,8 @@ def test_a_restart_in_the_middle_changes_no_forecast() -> None:
         assert np.array_equal(one.paths, other.paths, equal_nan=True)
         assert np.array_equal(one.coverage, other.coverage, equal_nan=True)
         assert np.array_equal(one.skill, other.skill, equal_nan=True)
+        assert one.surprise is not None and other.surprise is not None
+        assert np.array_equal(one.surprise, other.surprise, equal_nan=True)
 
 
 def test_nothing_remembered_dumps_to_nothing() -> None:
@@ -194,6 +196,35 @@ def test_what_was_learned_survives_a_gap_in_the_metrics() -> None:
     place = during.names.index("series-1")
     assert (during.calibration.outcomes[place] == state.calibration.outcomes[1]).all()
     assert np.array_equal(during.residuals[place], state.residuals[1])
+
+
+def test_trust_is_measured_and_surprise_follows_what_nobody_expected() -> None:
+    series = np.concatenate([_diurnal(420, seed=11), _diurnal(420, seed=12)])
+    series[1, 400:] += 500.0
+    series = np.concatenate([series, np.full((1, 420), np.nan)])
+
+    forecasts, _ = _ticks(series, 256, 403)
+
+    before, jumped = forecasts[143], forecasts[145]  # of points up to 398, and up to 400
+    for forecast in (before, jumped):
+        assert forecast.coverage98 is not None and forecast.skill_linear is not None
+        assert forecast.surprise is not None and forecast.drifting is not None
+        assert 0.93 < forecast.coverage98[0] <= 1.0
+        assert forecast.skill_linear[0] > 0.0  # a cycle is no line
+        assert forecast.surprise[0] > 1e-3
+        assert np.isnan(forecast.surprise[2]) and not forecast.drifting[2]
+    assert before.surprise is not None and before.surprise[1] > 1e-3
+    assert jumped.surprise is not None and jumped.surprise[1] < 1e-3
+
+
+def test_what_is_remembered_of_each_series_for_calibration_and_drift_is_small() -> None:
+    names = tuple(f"series-{row}" for row in range(8))
+    series = np.repeat(_diurnal(360, seed=13), len(names), axis=0)
+
+    _, state = _ticks(series, 256, 350, horizon_steps=64)
+
+    dumped = FallbackForecaster().dump(state)
+    assert len(json.dumps([dumped["calibration"], dumped["drift"]])) / len(names) < 1100
 
 
 def test_bands_cover_what_they_promise_on_an_autoregressive_series() -> None:
