@@ -21,6 +21,12 @@ WATCHED_RATIO = 0.5
 #: … or when its rise of the last minutes would bring it there within so many steps.
 WATCHED_AHEAD_STEPS = 120
 _RISE_LAGS = (3, 8)  # steps over which a rise is read
+#: A signal can reach its limit from this share of it on …
+NEAR_RATIO = 0.85
+#: … or by this many times its highest rise so far.
+REACH_RATIO = 3.0
+#: A signal that was near its limit has turned back when it has fallen by at least this share of the limit.
+TURN_RATIO = 0.1
 #: Earliest, likely and latest time of a failure are these quantiles of the time to it.
 PASSAGE_LEVELS = (0.1, 0.5, 0.9)
 
@@ -177,7 +183,60 @@ def worth_forecasting(values: Floats, limits: Floats) -> NDArray[np.bool_]:
     return np.asarray(suspicious)
 
 
-def confirmations(before: NDArray[np.intp], probability: Floats, act: float, release: float) -> NDArray[np.intp]:
+def within_reach(values: Floats, limits: Floats, steps: int) -> NDArray[np.bool_]:
+    """Signals that could come to their limit in so many steps at all, `(series,)`; the others need no forecast.
+
+    One that is near its limit, one whose rise of the last minutes would bring it there within `WATCHED_AHEAD_STEPS`, or
+    within three times the highest rise over so many steps that `values` `(series, points)` have ever shown.
+    """
+    newest = values[:, -1]
+    reach = newest + REACH_RATIO * _highest_rise(values, steps)
+    for lag in _RISE_LAGS:
+        reach = np.fmax(reach, newest + WATCHED_AHEAD_STEPS * (newest - values[:, -1 - lag]) / lag)
+    return np.asarray((reach >= limits) | (newest >= NEAR_RATIO * limits))
+
+
+def turned_back(values: Floats, limits: Floats) -> tuple[Floats, Floats]:
+    """How often each history came as near to its limit as it is now and fell back, and how often it went on to it.
+
+    Both `(series,)`. It has fallen back when half of what is left to the limit, but at least a tenth of the limit, lies
+    between it and where it is now. A heap that is collected does this all the time, a leak never.
+    """
+    newest = values[:, -1:]
+    bound = limits[:, None]
+    back = newest - np.maximum(0.5 * (bound - newest), TURN_RATIO * bound)
+    # 2 at the limit, 1 as near as now, -1 far below, 0 in between, where the last of the others still holds.
+    place = np.where(values >= bound, 2, np.where(values >= newest, 1, np.where(values <= back, -1, 0)))
+    seen = np.maximum.accumulate(np.where(place != 0, np.arange(place.shape[1]), 0), axis=1)
+    state = np.take_along_axis(place, seen, axis=1)
+    before, after = state[:, :-1], state[:, 1:]
+    survived = (before > 0) & (after < 0) & (before != 2)
+    reached_it = (before != 2) & (after == 2)
+    return survived.sum(axis=1).astype(np.float64), reached_it.sum(axis=1).astype(np.float64)
+
+
+def with_precedents(probability: Floats, survived: Floats, hit: Floats) -> Floats:
+    """Chances `(series, …)` in the light of what came of it when the same signal was as near before.
+
+    The forecast counts as one precedent of its own: after n turns back without a failure 1 / (n + 1) of it is left.
+    """
+    kept = (1.0 + hit) / (1.0 + hit + survived)
+    return probability * kept.reshape(-1, *(1,) * (probability.ndim - 1))
+
+
+def _highest_rise(values: Floats, steps: int) -> Floats:
+    """The most that a series has risen over a few lags of up to `steps`, `(series,)`, 0 where it never rose."""
+    highest = np.zeros(values.shape[0])
+    for lag in (steps // 8, steps // 2, steps):
+        if 0 < lag < values.shape[1]:
+            rises = values[:, lag:] - values[:, :-lag]
+            highest = np.fmax(highest, np.where(np.isnan(rises), 0.0, rises).max(axis=1))
+    return highest
+
+
+def confirmations(
+    before: NDArray[np.intp], probability: Floats, act: float | Floats, release: float | Floats
+) -> NDArray[np.intp]:
     """How many forecasts in a row have spoken for a failure, elementwise.
 
     One more when `probability` reaches `act`, none when it falls below `release`; between the two, and where nothing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from foresail.commands import backtest, corpus, explain, models, simulate, study, tools, train
+from foresail.commands import backtest, corpus, explain, failures, models, simulate, study, tools, train
 
 app = typer.Typer(
     name="foresail",
@@ -26,6 +26,7 @@ app.command("hpa-replay")(tools.hpa_replay)
 app.command("bench")(tools.bench)
 app.command("corpus")(corpus.corpus)
 app.command("backtest")(backtest.backtest)
+app.command("backtest-failures")(failures.backtest_failures)
 app.command("train")(train.train)
 app.add_typer(models.app, name="models")
 

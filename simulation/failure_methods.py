@@ -1,0 +1,273 @@
+"""Ways to foresee failures, each of which scores every watched signal: the higher, the nearer its failure.
+
+Scores are compared with thresholds that are found for every method in the same way. A method may come in several
+variants (how far it looks ahead, how far back), of which one is chosen in the same way too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from forecasting.failures import reached, turned_back, with_precedents, within_reach, worth_forecasting
+from forecasting.forecast import Floats, Forecaster, ForecastRequest
+from simulation.failure_episodes import STEP_S, Panel
+from simulation.failure_lines import line_since_change, trailing_line
+from simulation.feeds.signals import LINGERS_POINTS
+
+Scores = NDArray[np.float32]
+
+#: Chances are read for failures within so many minutes.
+WITHIN_MIN = (15, 30, 45, 60)
+_HORIZON_STEPS = 64
+_SAMPLES = 100
+#: Points of history a forecaster is given.
+_CONTEXT_POINTS = 1440
+_BLOCK = 32
+#: From this chance of a failure within the horizon on, a signal is looked at every minute.
+_SUSPICIOUS = 0.25
+
+
+class Thresholds(NamedTuple):
+    """What may be chosen: scores at which an alarm is raised, and the share of it below which it is taken back."""
+
+    acts: tuple[float, ...]
+    release_ratio: float
+
+
+CHANCES = Thresholds((0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.84,
+                      0.88, 0.91, 0.94, 0.96, 0.98, 0.99, 1.0), 0.5)  # fmt: skip
+SHARES_OF_LIMIT = Thresholds(
+    (*(round(0.6 + 0.02 * k, 2) for k in range(15)), *(round(0.89 + 0.01 * k, 2) for k in range(12)),
+     1.02, 1.04, 1.06, 1.08, 1.1, 1.15, 1.2, 1.3, 1.5, 2.0), 0.95,
+)  # fmt: skip
+
+
+class Scored(NamedTuple):
+    """`scores` `(variants, episodes, watched columns)`, NaN where the method was not asked.
+
+    `fell_back`: its model failed somewhere, and another one answered for it.
+    """
+
+    scores: Scores
+    fell_back: bool = False
+
+
+class FailureMethod(Protocol):
+    """`chances` names the variants that are probabilities of a failure within so many minutes, None where a method has
+    none. `every` is how often calm signals are looked at, in points.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def variants(self) -> tuple[str, ...]: ...
+
+    @property
+    def thresholds(self) -> Thresholds: ...
+
+    @property
+    def chances(self) -> Mapping[int, int]: ...
+
+    def scores(self, panel: Panel, every: int) -> Scored: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ByForecast:
+    """P(the limit is reached in time), read from the joint futures of a forecaster.
+
+    With `precedents` it counts less where the signal was as near before and turned back.
+    """
+
+    name: str
+    make: Callable[[], Forecaster]
+    precedents: bool = True
+    seed: int = 0
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(f"within {minutes} min" for minutes in WITHIN_MIN)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return CHANCES
+
+    @property
+    def chances(self) -> Mapping[int, int]:
+        return {minutes: place for place, minutes in enumerate(WITHIN_MIN)}
+
+    def scores(self, panel: Panel, every: int) -> Scored:
+        """Signals that are not worth a forecast have no chance; suspicious ones are looked at every minute."""
+        forecaster, rng, state = self.make(), np.random.default_rng(self.seed), None
+        first = panel.watched_from
+        scores = np.full((len(WITHIN_MIN), len(panel.episodes), panel.columns - first), np.nan, dtype=np.float32)
+        fell_back = False
+        suspicious = np.zeros(len(panel.episodes), dtype=bool)
+        lingers_until = np.zeros(len(panel.episodes), dtype=np.intp)
+        for column in range(first, panel.columns):
+            alive = column < panel.ends
+            due = (column - first) % every == 0
+            rows = np.flatnonzero(alive if due else alive & suspicious)
+            if rows.size == 0:
+                continue
+            window = panel.values[rows, max(0, column + 1 - _CONTEXT_POINTS) : column + 1]
+            lingers_until[rows[worth_forecasting(window, panel.limits[rows])]] = column + LINGERS_POINTS
+            watched = (lingers_until[rows] > column) & within_reach(window, panel.limits[rows], _HORIZON_STEPS)
+            scores[:, rows[~watched], column - first] = 0.0
+            suspicious[rows[~watched]] = False
+            rows, window = rows[watched], window[watched]
+            if rows.size == 0:
+                continue
+            request = ForecastRequest(
+                series=tuple(panel.episodes[row].name for row in rows),
+                values=window,
+                step_s=STEP_S,
+                last_at_s=STEP_S * column,
+                horizon_steps=_HORIZON_STEPS,
+                lower_limit=np.zeros(rows.size),
+                samples=_SAMPLES,
+            )
+            forecast, after = forecaster.forecast(request, state, STEP_S * column, rng)
+            fell_back |= forecast.fell_back
+            if due:  # a look in between learns nothing: the others' learning goes on from the last common one
+                state = after
+            chance = reached(forecast.paths, panel.limits[rows], window[:, -1])
+            chance = chance[:, list(WITHIN_MIN)]
+            if self.precedents:
+                chance = with_precedents(chance, *turned_back(window, panel.limits[rows]))
+            scores[:, rows, column - first] = chance.T
+            suspicious[rows] = ~(chance[:, -1] < _SUSPICIOUS)
+        return Scored(scores, fell_back)
+
+
+@dataclass(frozen=True, slots=True)
+class ByLine:
+    """Prometheus' `predict_linear(signal[range], ahead) / limit`, at will only above a share of the limit."""
+
+    name: str = "predict-linear"
+    ranges: tuple[int, ...] = (15, 30, 60, 120)
+    aheads: tuple[int, ...] = (30, 60)
+    least_shares: tuple[float, ...] = (0.0, 0.6)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(
+            f"{back} min back, {ahead} min ahead{_above(least)}"
+            for back in self.ranges
+            for ahead in self.aheads
+            for least in self.least_shares
+        )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return SHARES_OF_LIMIT
+
+    @property
+    def chances(self) -> Mapping[int, int]:
+        return {}
+
+    def scores(self, panel: Panel, every: int) -> Scored:
+        return _in_blocks(panel, every, self._scores)
+
+    def _scores(self, relative: Floats, first: int) -> Scores:
+        now, rows = relative[:, first:], []
+        for back in self.ranges:
+            line = trailing_line(relative, back)
+            for ahead in self.aheads:
+                reached = (line.level + ahead * line.slope)[:, first:]
+                rows += [np.where(now >= least, reached, 0.0).astype(np.float32) for least in self.least_shares]
+        return np.stack(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ByChangePoint:
+    """A line through what came since the last change of trend, carried on to the limit where it fits well.
+
+    The idea of Precog (arXiv 2101.09799): find the change points of memory use, regress on the last segment, and
+    believe the regression only where it explains the segment.
+    """
+
+    name: str = "change-point"
+    aheads: tuple[int, ...] = (30, 60)
+    least_r2: tuple[float, ...] = (0.5, 0.8)
+    least_shares: tuple[float, ...] = (0.0, 0.6)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(
+            f"{ahead} min ahead, R² from {r2:g} on{_above(least)}"
+            for ahead in self.aheads
+            for r2 in self.least_r2
+            for least in self.least_shares
+        )
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return SHARES_OF_LIMIT
+
+    @property
+    def chances(self) -> Mapping[int, int]:
+        return {}
+
+    def scores(self, panel: Panel, every: int) -> Scored:
+        return _in_blocks(panel, every, self._scores)
+
+    def _scores(self, relative: Floats, first: int) -> Scores:
+        level, slope, r2 = (part[:, first:] for part in line_since_change(relative))
+        now = relative[:, first:]
+        rows = [
+            np.where((r2 >= fits) & (now >= least), level + ahead * slope, 0.0).astype(np.float32)
+            for ahead in self.aheads
+            for fits in self.least_r2
+            for least in self.least_shares
+        ]
+        return np.stack(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ByLevel:
+    """The newest value as a share of the limit: the alert that everybody has."""
+
+    name: str = "static-threshold"
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return ("value / limit",)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return SHARES_OF_LIMIT
+
+    @property
+    def chances(self) -> Mapping[int, int]:
+        return {}
+
+    def scores(self, panel: Panel, every: int) -> Scored:
+        return _in_blocks(panel, every, lambda relative, first: relative[:, first:].astype(np.float32)[None])
+
+
+def _above(least_share: float) -> str:
+    return f", above {least_share:.0%} of the limit" if least_share else ""
+
+
+def _in_blocks(panel: Panel, every: int, score: Callable[[Floats, int], Scores]) -> Scored:
+    """A few series at a time: a week of running sums of all of them would fill the memory."""
+    blocks = [
+        _looked_at(score(panel.values[rows] / panel.limits[rows, None], panel.watched_from), every)
+        for rows in (slice(start, start + _BLOCK) for start in range(0, len(panel.episodes), _BLOCK))
+    ]
+    return Scored(np.concatenate(blocks, axis=1))
+
+
+def _looked_at(scores: Scores, every: int) -> Scores:
+    """The scores at the looks that forecasters have too: the regular ones, and every minute after a suspicious one."""
+    regular = np.arange(scores.shape[2]) // every * every
+    suspicious = scores[:, :, regular] >= SHARES_OF_LIMIT.acts[0]
+    skipped = ~suspicious & (np.arange(scores.shape[2]) != regular)
+    scores[skipped] = np.nan
+    return scores
