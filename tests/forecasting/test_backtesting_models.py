@@ -14,6 +14,7 @@ from forecasting.backtesting.path_makers import PATH_MAKERS, WithPaths
 from forecasting.backtesting.predict_linear import predict_linear
 from forecasting.backtesting.prophet_like import prophet_like
 from forecasting.backtesting.seasonality import seasons_of
+from forecasting.backtesting.trained import PerStep
 from forecasting.forecast import LEVELS, ForecastRequest, NoForecastReason
 from forecasting.quantiles import MEDIAN
 
@@ -226,3 +227,35 @@ def test_library_models_have_rising_quantiles_around_their_mean(name, tmp_path):
     assert (np.diff(forecast.quantiles, axis=2) >= 0).all()
     assert forecast.quantiles[0, 0, -1] - forecast.quantiles[0, 0, 0] > 1.0
     assert forecast.quantiles[0, :, MEDIAN] == pytest.approx(np.full(16, 100.0), abs=45.0)
+
+
+def test_models_per_step_answer_for_their_step_only_and_start_anew_at_another():
+    class Counting:
+        def forecast(self, request, state, now_s, rng):
+            forecast, _ = ClassicalForecaster("walk", random_walk).forecast(request, None, now_s, rng)
+            return forecast, (state or 0) + 1
+
+        def dump(self, state):
+            return {"asked": state}
+
+        def load(self, dumped):
+            return dumped["asked"]
+
+    models = PerStep({60.0: Counting(), 15.0: Counting()})
+    rng = np.random.default_rng(0)
+    minutes, quarters = _request([_noisy_cycle(100)]), _request([_noisy_cycle(100)], step_s=15.0)
+
+    _, once = models.forecast(minutes, None, 0.0, rng)
+    _, twice = models.forecast(minutes, models.load(models.dump(once)), 0.0, rng)
+    _, anew = models.forecast(quarters, twice, 0.0, rng)
+    unknown, _ = models.forecast(_request([_noisy_cycle(100)], step_s=7.0), anew, 0.0, rng)
+
+    assert (once, twice, anew) == ((60.0, 1), (60.0, 2), (15.0, 1))
+    assert dict(unknown.unavailable) == {"series-0": NoForecastReason.MODEL_FAILED}
+
+
+def test_training_without_its_libraries_names_their_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "forecasting.own_models.training", None)
+
+    with pytest.raises(CandidateUnavailable, match=r"foresail\[train\]"):
+        candidate("tide").made("group", (), Training(1.0, 0, tmp_path))
