@@ -121,7 +121,7 @@ def saturation(grid: Grid) -> Drawn:
     wished = grid.chance(0.4).squeeze(1)
     if bool(wished.any()):
         wanted[wished] *= _fame(grid.rows(wished))
-    ceiling = wanted.amax(1, keepdim=True) * grid.uniform(0.35, 0.95)
+    ceiling = (wanted.mean(1, keepdim=True) * grid.log_uniform(0.7, 2.5)).minimum(0.95 * wanted.amax(1, keepdim=True))
     served = limited(wanted, ceiling, 0.3 * grid.chance(0.3).float())
     return Drawn(scaled(grid, served * (1.0 + grid.log_uniform(1e-4, 0.02) * grid.noise())))
 

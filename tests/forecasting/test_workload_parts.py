@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from forecasting.workloads.corruptions import gap_runs, rounded, single_gaps, stale
+from forecasting.workloads.corruptions import bursts, gap_runs, rounded, single_gaps, stale, unit_change
 from forecasting.workloads.grid import DAY_S, Grid
 from forecasting.workloads.readings import as_demand, counted
 from forecasting.workloads.shapes import (
     coloured,
     convolved,
+    limited,
     looked_up,
+    one_of_kinds,
     profiles,
     shots,
     stretches,
@@ -159,6 +163,44 @@ def test_counting_noise_falls_with_the_step() -> None:
     # 0.5 a second: 7.5 in 15 s deviate by 1/√7.5 = 0.37, 1,800 in an hour by 0.024.
     assert roughness(15.0) == pytest.approx(0.37, abs=0.03)
     assert roughness(3_600.0) == pytest.approx(0.024, abs=0.004)
+
+
+def test_what_exceeds_a_ceiling_is_cut_off_or_bent() -> None:
+    values, ceiling = torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[2.0]])
+
+    assert limited(values, ceiling, torch.tensor([[0.0]]))[0].tolist() == [1.0, 2.0, 2.0]
+    # 2 · (1 - exp(-x / 2)): 0.79, 1.26, 1.73
+    bent = limited(values, ceiling, torch.tensor([[1.0]]))
+    assert bent[0].tolist() == pytest.approx([0.787, 1.264, 1.729], abs=1e-3)
+
+
+def test_each_series_is_drawn_as_one_kind() -> None:
+    def of(value: float) -> Callable[[Grid], torch.Tensor]:
+        return lambda part: torch.full((part.series, part.points), value)
+
+    drawn = one_of_kinds(grid(series=2_000, points=3), (0.8, of(1.0)), (0.2, of(2.0)))
+
+    assert (drawn == drawn[:, :1]).all()
+    # Two deviations of 2,000 draws: 0.018.
+    assert (drawn == 1.0).float().mean().item() == pytest.approx(0.8, abs=0.03)
+    assert ((drawn == 1.0) | (drawn == 2.0)).all()
+
+
+def test_a_change_of_unit_is_one_step_by_a_known_factor() -> None:
+    changed = unit_change(grid(), torch.ones(200, 1_024))
+
+    steps = changed.diff(dim=1) != 0.0
+
+    assert (steps.sum(1) <= 1).all() and steps.any(1).float().mean() > 0.9
+    assert {round(float(value), 5) for value in changed[:, -1]} <= {0.001, 0.01667, 0.125, 1.0, 8.0, 60.0, 1_000.0}
+
+
+def test_bursts_only_add() -> None:
+    burst = bursts(grid(), torch.ones(200, 1_024))
+
+    assert (burst >= 1.0).all()
+    # At most 3 % of the points begin one, and most die away at once.
+    assert 0.0 < (burst > 1.05).float().mean() < 0.2
 
 
 def test_stale_scrapes_repeat_old_values() -> None:
