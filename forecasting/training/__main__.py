@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--resume", type=Path, required=True, metavar="DIR", help="state, model and card; goes on from it"
     )
+    parser.add_argument("--steps", type=int, help="so many steps instead: the same weights on any machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--data", type=Path, help="folder with the real data sets; without it: synthetic series alone")
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         without=tuple(given.without),
         start_from=given.start_from,
         real_share=given.real_share,
+        steps=given.steps,
     )
     try:
         run(recipe, given.resume, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201

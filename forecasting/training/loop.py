@@ -30,9 +30,13 @@ COPULA_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """What a run is. `minutes` of this machine's time; `descent` is the last share of it, in which the rate falls."""
+    """What a run is. `minutes` of this machine's time; `descent` is the last share of it, in which the rate falls.
+
+    `steps`: so many steps instead, however long they take, so that any machine repeats a run.
+    """
 
     minutes: float
+    steps: int | None = None
     seed: int = 0
     batch_windows: int = 256
     rate: float = 2e-3
@@ -83,8 +87,8 @@ def train(
     weights = level_weights()
     began = time.monotonic() - run.elapsed_s
     saved_s = validated_s = run.elapsed_s
-    while (elapsed_s := time.monotonic() - began) < plan.minutes * 60.0:
-        _set_rates(optimisers, plan, elapsed_s / (plan.minutes * 60.0))
+    while (done := _done(plan, run.step, time.monotonic() - began)) < 1.0:
+        _set_rates(optimisers, plan, done)
         rng = np.random.default_rng((plan.seed, run.step))
         loss = _step(network, source.batch(plan.batch_windows, run.step, rng), optimisers, weights)
         _average(averaged, network, min(1.0 - 1.0 / plan.average_steps, run.step / (run.step + 10.0)))
@@ -118,6 +122,11 @@ def load_weights(path: Path, config: NetworkConfig) -> ForecastNetwork:
     network = ForecastNetwork(config)
     _begin_from(path, network, network, config)
     return network
+
+
+def _done(plan: TrainingPlan, step: int, elapsed_s: float) -> float:
+    """Share of the run that is behind us."""
+    return elapsed_s / (plan.minutes * 60.0) if plan.steps is None else step / plan.steps
 
 
 def _step(

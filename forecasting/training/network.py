@@ -163,7 +163,7 @@ class ForecastNetwork(nn.Module):
             tokens = block(tokens, TOKENS)
         ahead = self.normed(self.blocks[-1](tokens, FUTURE_TOKENS))
         steps = self.to_steps(ahead).reshape(-1, HORIZON_STEPS, 32)
-        return self._quantiles(steps, anchors, anchor_known, static), self.copula(steps)
+        return self._quantiles(steps, anchors, anchor_known, static), self.copula(steps.detach())
 
     def _quantiles(self, steps: Tensor, anchors: Tensor, anchor_known: Tensor, static: Tensor) -> Tensor:
         mixing = self.mixing(steps).float()

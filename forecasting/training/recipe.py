@@ -44,6 +44,7 @@ class Recipe:
     without: tuple[str, ...] = ()
     start_from: Path | None = None
     real_share: float = 0.25
+    steps: int | None = None
 
 
 def run(recipe: Recipe, folder: Path, told: Callable[[str], None]) -> Path:
@@ -56,7 +57,7 @@ def run(recipe: Recipe, folder: Path, told: Callable[[str], None]) -> Path:
     shop = _corpus(recipe)
     source = _mixed(groups, shop, recipe.real_share, recipe.seed)
     told(f"sources: synthetic, {len(groups)} groups of real series, {len(shop)} series of the simulated shop")
-    plan = TrainingPlan(minutes=recipe.minutes, seed=recipe.seed, threads=recipe.threads)
+    plan = TrainingPlan(recipe.minutes, recipe.steps, seed=recipe.seed, threads=recipe.threads)
     start_from = None if recipe.start_from is None else recipe.start_from / CHECKPOINT
     if start_from is not None and not start_from.exists():
         raise RecipeInvalid(f"--start-from: {start_from} does not exist: give the folder of a training run")
@@ -64,9 +65,10 @@ def run(recipe: Recipe, folder: Path, told: Callable[[str], None]) -> Path:
 
     def progress(now: Progress) -> None:
         seen.append(now)
-        left_s = max(0.0, recipe.minutes * 60.0 - now.elapsed_s)
+        minutes = now.elapsed_s / 60.0
+        total = recipe.minutes if recipe.steps is None else minutes * recipe.steps / max(now.step, 1)
         told(
-            f"step {now.step:6d}  {now.elapsed_s / 60.0:6.1f} min, {left_s / 60.0:5.1f} left  "
+            f"step {now.step:6d}  {minutes:6.1f} min, {max(0.0, total - minutes):5.1f} left  "
             f"loss {now.loss:.4f}  validation {now.validation:.4f}"
         )
 

@@ -14,8 +14,8 @@ from forecasting.forecast import Floats
 from forecasting.series_files import Series
 from forecasting.training.windows import SeriesBatch, TrainingBatch, joined, training_batch
 
-#: Points of a series that is cut into windows: a whole context, a horizon, and some room to choose an origin.
-SERIES_POINTS = 7168
+#: Points of a series that is cut into windows: a week of minutes, a horizon, and some room to choose an origin.
+SERIES_POINTS = 10_752
 #: Steps of training in which a synthetic series is cut into windows, each time at another place.
 REUSED = 16
 #: Windows that are cut from one real series at a time.

@@ -22,7 +22,7 @@ from forecasting.forecast import Floats
 from forecasting.history import SHORT_GAP_STEPS, STALE_AFTER_STEPS, Ints, bridged_gaps
 
 #: A history needs this many known points, and this share of the outcomes must be known.
-FEWEST_KNOWN, KNOWN_OUTCOMES = 32, 0.5
+FEWEST_KNOWN, KNOWN_OUTCOMES = 8, 0.5
 #: Shares of windows that see everything, the loop's 512 points, or some shorter history.
 WHOLE_HISTORY, LOOP_HISTORY = 0.55, 0.25
 #: How often something that is known is left out, so that the network does without it too.
@@ -46,7 +46,8 @@ class SeriesBatch:
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """Inputs, scaled outcomes `(rows, 64)` (0 where unknown), what of them is known, and the rows' weights."""
+    """Inputs, scaled outcomes `(rows, 64)` (0 where unknown), what of them is known, and the rows' weights `(rows, 2)` in
+    scaled space and in deviations."""
 
     inputs: dict[str, Singles]
     outcomes: Singles
@@ -63,7 +64,7 @@ def training_batch(series: SeriesBatch, windows: int, rng: np.random.Generator) 
     longest = np.where(
         whole < WHOLE_HISTORY,
         LONGEST_CONTEXT,
-        np.where(whole < WHOLE_HISTORY + LOOP_HISTORY, 512, np.exp(rng.uniform(np.log(48), np.log(1500), windows))),
+        np.where(whole < WHOLE_HISTORY + LOOP_HISTORY, 512, np.exp(rng.uniform(np.log(10), np.log(1500), windows))),
     ).astype(np.intp)
     window, outcomes, usable = windows_at(series, chosen, origins, longest)
     window, outcomes = _rows(window, usable), outcomes[usable]
@@ -138,11 +139,18 @@ def joined(batches: list[TrainingBatch]) -> TrainingBatch:
 
 
 def _difficulty(made: Features) -> NDArray[np.float64]:
-    """How far the history moves within a quarter of the horizon; read from the past only, else quantiles would bend."""
-    value, known = made.context[:, :, 0], made.context[:, :, 1]
+    """How far the history moves within a quarter of the horizon, in scaled space and in deviations, `(rows, 2)`.
+
+    Read from the past only, else quantiles would bend.
+    """
+    known = made.context[:, :, 1]
     both = known[:, WEIGHED_LAG:] * known[:, :-WEIGHED_LAG]
-    moved = np.abs(value[:, WEIGHED_LAG:] - value[:, :-WEIGHED_LAG]) * both
-    return np.asarray(moved.sum(axis=1) / np.maximum(both.sum(axis=1), 1.0) + LEAST_DIFFICULTY, dtype=np.float64)
+    pairs = np.maximum(both.sum(axis=1), 1.0)
+    moved = []
+    for value in (made.context[:, :, 0], np.sinh(made.context[:, :, 0])):
+        steps = np.abs(value[:, WEIGHED_LAG:] - value[:, :-WEIGHED_LAG])
+        moved.append((steps * both).sum(axis=1) / pairs + LEAST_DIFFICULTY)
+    return np.stack(moved, axis=1)
 
 
 def _earlier(series: SeriesBatch, chosen: Ints, origins: Ints, ago_s: float) -> Floats:
