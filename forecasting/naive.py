@@ -29,5 +29,6 @@ def _at(values: Floats, known: Bools, season: Ints, lead: int) -> Floats:
     source = np.maximum(place, 0)
     before, before_known = np.take_along_axis(values, source, axis=1), np.take_along_axis(known, source, axis=1)
     errors = np.where((place >= 0) & known & before_known, values - before, np.nan)
-    newest = np.take_along_axis(values, points - 1 + min(lead, points) - back, axis=1)
+    # A history shorter than the lead has its last point for all that lies beyond it.
+    newest = np.take_along_axis(values, np.minimum(points - 1 + lead - back, points - 1), axis=1)
     return np.asarray(newest + empirical_quantiles(errors))

@@ -34,7 +34,7 @@ ROWS_AT_ONCE = 64
 #: Levels of the futures that a roll-out follows; each stands for a fifth of all futures.
 FOLLOWED_LEVELS = (0.10, 0.30, 0.50, 0.70, 0.90)
 #: Fewer known points than this are not what the network was trained on.
-FEWEST_KNOWN = 32
+FEWEST_KNOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,11 @@ class NetworkModel:
         quantiles, copula = self.session.run(made.inputs())[:2]
         if quantiles.shape != (history.rows.size, HORIZON_STEPS, len(LEVELS)):
             raise ModelFailed(f"{self.name} answered {quantiles.shape}")
-        return made.scaling.restored(quantiles.astype(np.float64)), made, copula.astype(np.float64)
+        restored = made.scaling.restored(quantiles.astype(np.float64))
+        still = ~history.known.any(axis=1) | (history.values.min(axis=1) == history.values.max(axis=1))
+        # What has never changed has no scale; anything but the same again would be made up.
+        restored[still] = history.values[still, -1][:, None, None]
+        return restored, made, copula.astype(np.float64)
 
 
 def window_of(request: ForecastRequest, history: History, done: int = 0) -> Window:
