@@ -36,6 +36,7 @@ def dump_request(request: ForecastRequest) -> Any:
         "horizon_steps": request.horizon_steps,
         "lower_limit": dump_array(request.lower_limit),
         "samples": request.samples,
+        "wall_clock": request.wall_clock,
     }
 
 
@@ -50,4 +51,5 @@ def load_request(dumped: Any) -> ForecastRequest:
         horizon_steps=dumped["horizon_steps"],
         lower_limit=load_array(dumped["lower_limit"]),
         samples=dumped["samples"],
+        wall_clock=dumped["wall_clock"],
     )

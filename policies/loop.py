@@ -180,6 +180,7 @@ def demand_request(history: DemandHistory, policies: PolicySet) -> ForecastReque
         same_time_yesterday=history.same_time_yesterday,
         same_time_last_week=history.same_time_last_week,
         samples=SAMPLES,
+        wall_clock=history.wall_clock,
     )
 
 
@@ -215,6 +216,7 @@ def signal_request(history: SignalHistory) -> ForecastRequest:
         horizon_steps=SIGNAL_STEPS,
         lower_limit=np.zeros(len(history.targets)),
         samples=SAMPLES,
+        wall_clock=history.wall_clock,
     )
 
 

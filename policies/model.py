@@ -208,6 +208,7 @@ class DemandHistory:
     last_at_s: float
     same_time_yesterday: Floats | None = None  # (workloads, horizon steps)
     same_time_last_week: Floats | None = None
+    wall_clock: bool = True  # times are Unix times, so that hours and weekdays mean something
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,7 @@ class SignalHistory:
     limits: Floats
     step_s: float
     last_at_s: float
+    wall_clock: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from forecasting.fallback import FallbackForecaster
 from forecasting.forecast import Forecaster
+from forecasting.serving import default_forecaster
 from policies.loop import ControlLoop
 from simulation import streams
 from simulation.arms import ArmSettings
@@ -184,9 +186,10 @@ def _forecasters(world: World, settings: ArmSettings) -> tuple[Forecaster, Forec
             return _default(), _default()
 
 
+@cache
 def _default() -> Forecaster:
-    """What Foresail ships with."""
-    return FallbackForecaster()
+    """What Foresail ships with, loaded once per process. One thread: sweeps run one process per core."""
+    return default_forecaster(threads=1)
 
 
 def _add_loop(

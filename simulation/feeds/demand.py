@@ -82,6 +82,7 @@ class DemandLog:
             last_at_s=self.time_s(column),
             same_time_yesterday=self._earlier(column, _DAY_POINTS),
             same_time_last_week=self._earlier(column, _WEEK_POINTS),
+            wall_clock=False,
         )
 
     def recent(self, column: int, points: int) -> Floats:

@@ -47,7 +47,7 @@ class SignalLog:
         self._values, self._unsuspicious_for = shifted, calm
         shown = sorted({*np.flatnonzero(calm < LINGERS_POINTS).tolist(), *_nearest(targets, shifted, limits_by_row)})
         self.latest = SignalHistory(
-            tuple(targets[row] for row in shown), shifted[shown], limits_by_row[shown], STEP_S, at_s
+            tuple(targets[row] for row in shown), shifted[shown], limits_by_row[shown], STEP_S, at_s, wall_clock=False
         )
 
 
