@@ -147,4 +147,4 @@ def _midnights(year: Floats, month: Floats, day: Floats) -> tuple[Floats, NDArra
     months = np.where(possible, (year - 1970) * 12 + month - 1, 0).astype(np.int64).astype("datetime64[M]")
     days = months.astype("datetime64[D]") + np.where(possible, day - 1, 0).astype(np.int64)
     exists = possible & (days.astype("datetime64[M]") == months)
-    return days.astype(np.int64) * 86_400.0, exists
+    return np.asarray(days.astype(np.int64) * 86_400.0, dtype=np.float64), np.asarray(exists)

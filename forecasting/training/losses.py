@@ -76,4 +76,5 @@ def copula_loss(raw: Tensor, scores: Tensor, whole: Tensor) -> Tensor:
     white = torch.linalg.solve_triangular(factor, scores[whole].unsqueeze(2), upper=False).squeeze(2)
     log_determinant = 2.0 * torch.log(torch.diagonal(factor, dim1=1, dim2=2)).sum(dim=1)
     likelihood = 0.5 * (log_determinant + (white**2).sum(dim=1) - (scores[whole] ** 2).sum(dim=1))
-    return likelihood.mean() / scores.shape[1]
+    per_step: Tensor = likelihood.mean() / scores.shape[1]
+    return per_step
