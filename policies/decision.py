@@ -173,6 +173,8 @@ class ReasonCode(StrEnum):
     CONTESTED = "contested"
     MODE = "mode"  # policy only observes or recommends
     CALIBRATION_POOR = "calibration_poor"
+    # what binds a workload without stopping anything right now
+    AUTONOMY_LOWERED = "autonomy_lowered"  # a forecast has not earned trust: what rests on it is not done
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,18 @@ Clock = Callable[[float], str]
 Facts = Mapping[str, float | str]
 
 _SHARES = frozenset(
-    {"probability", "confidence", "needed", "threshold", "coverage", "skill", "least", "error_ratio", "ceiling"}
+    {
+        "probability",
+        "confidence",
+        "needed",
+        "threshold",
+        "coverage",
+        "coverage98",
+        "skill",
+        "least",
+        "error_ratio",
+        "ceiling",
+    }
 )
 _UNITS = {"memory": "MiB", "disk": "MiB", "connection_pool": "connections", "queue": "requests"}
 _FORMATTER = string.Formatter()

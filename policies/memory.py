@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from policies.brownout import BrownoutMemory
+from policies.calibration_gate import TrustMemory
 from policies.capacity import CapacityState
 from policies.failover import FailoverMemory
 from policies.fast_lane import FastLaneMemory
@@ -33,6 +34,7 @@ class Memory:
     brownout: BrownoutMemory = field(default_factory=BrownoutMemory)
     fast_lane: FastLaneMemory = field(default_factory=FastLaneMemory)
     guardrails: GuardrailMemory = field(default_factory=GuardrailMemory)
+    trust: TrustMemory = field(default_factory=TrustMemory)
     ticks: int = 0
 
 

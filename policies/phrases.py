@@ -175,6 +175,16 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
     ReasonCode.CALIBRATION_POOR: (
         "the forecast has not earned trust lately",
         " (coverage {coverage}",
+        " (coverage of the 98 % band {coverage98}",
+        " (skill {skill}",
+        ", at least {least} needed)",
+    ),
+    ReasonCode.AUTONOMY_LOWERED: (
+        "disruptive acts on its {signal} forecast are down to {mode}",
+        ": it has not earned trust lately",
+        " for {doubted} of {forecasts}",
+        " (coverage {coverage}",
+        " (coverage of the 98 % band {coverage98}",
         " (skill {skill}",
         ", at least {least} needed)",
     ),

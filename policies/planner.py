@@ -62,11 +62,12 @@ def decide(
         return hold(policies, blind, now_s), memory
     memory = replace(memory, fast_lane=fast_lane.informed(memory.fast_lane, seen, demand, policies))
     plan = _plan(seen, demand, signals, memory, policies, now_s)
-    trusted, doubted = calibration_gate.judge(plan.proposals, seen, demand, signals)
+    trust = calibration_gate.reviewed(memory.trust, demand, signals)
+    trusted, doubted = calibration_gate.judge(plan.proposals, seen, trust)
     accepted, braked, brakes = guardrails.judge(trusted, seen, policies, plan.memory.guardrails, now_s)
-    memory = replace(plan.memory, guardrails=brakes)
+    memory = replace(plan.memory, guardrails=brakes, trust=trust)
     names, model = tuple(policies.workloads), None if demand is None else demand.model
-    said = (*plan.reasons, _unseen(seen, policies))
+    said = (*plan.reasons, calibration_gate.lowered(seen, policies, trust), _unseen(seen, policies))
     decisions = decided(names, accepted, (*doubted, *braked), said, policies, now_s, model=model)
     return decisions, _with_floors(memory, decisions, seen.workloads, now_s)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from forecasting.forecast import LEVELS, Forecast
-from policies import calibration_gate, planner
-from policies.decision import Proposal, Reason, ReasonCode, SetFloor, SetTraffic
+from policies import planner
+from policies.decision import Reason, ReasonCode, SetFloor
 from policies.memory import Memory, dump, load
 from policies.model import (
     FastSeen,
@@ -17,11 +17,7 @@ from policies.model import (
     Observation,
     PodSeen,
     PolicySet,
-    Rung,
     ScalingPolicy,
-    SignalHistory,
-    SignalKind,
-    SignalTarget,
     WorkloadPolicy,
     WorkloadSeen,
 )
@@ -142,45 +138,6 @@ def test_memory_survives_json() -> None:
     _, memory = planner.decide(observation(), forecast(63.0, 3.0), None, Memory(), policies(), 0.0)
 
     assert load(dump(memory)) == memory
-
-
-LEAK = SignalTarget(SignalKind.MEMORY, WEB, "web-0")
-ERRORS = SignalTarget(SignalKind.ERRORS, WEB, "web-0")
-
-
-def drain(code: ReasonCode, *, fast: bool = False) -> Proposal:
-    reason = Reason(code, {"signal": "memory", "pod": "web-0"})
-    action = SetTraffic(WEB, "web-0", on=False, expires_at_s=600.0)
-    return Proposal(WEB, Rung.DRAIN, action, 0.9, (reason,), disruptive=True, fast=fast)
-
-
-def with_signals() -> Observation:
-    history = SignalHistory((LEAK, ERRORS), np.zeros((2, 4)), np.ones(2), 60.0, 0.0)
-    return observation(signals=history)
-
-
-def measured(memory_coverage: float, errors_coverage: float) -> Forecast:
-    signals = forecast(1.0, 1.0, names=(LEAK.key, ERRORS.key))
-    return replace(signals, coverage=np.array([memory_coverage, errors_coverage]))
-
-
-@pytest.mark.parametrize(
-    ("proposal", "coverage", "stopped"),
-    [
-        pytest.param(drain(ReasonCode.FAILURE_EXPECTED), (0.3, 0.8), True, id="forecast-was-wrong"),
-        pytest.param(drain(ReasonCode.FAILURE_EXPECTED), (0.8, 0.3), False, id="another-signal-was-wrong"),
-        pytest.param(drain(ReasonCode.FAILURE_EXPECTED), (np.nan, np.nan), False, id="not-measured-yet"),
-        pytest.param(drain(ReasonCode.OUTLIER), (0.3, 0.3), False, id="rests-on-no-forecast"),
-        pytest.param(drain(ReasonCode.FAILURE_EXPECTED, fast=True), (0.3, 0.3), False, id="fast-lane"),
-    ],
-)
-def test_poor_calibration_stops_disruptive_acts_that_rest_on_it(
-    proposal: Proposal, coverage: tuple[float, float], stopped: bool
-) -> None:
-    trusted, vetoes = calibration_gate.judge([proposal], with_signals(), None, measured(*coverage))
-
-    assert (trusted == ()) is stopped
-    assert [veto.reason.code for veto in vetoes] == [ReasonCode.CALIBRATION_POOR] * stopped
 
 
 def test_poor_calibration_stops_no_floor() -> None:
