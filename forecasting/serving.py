@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from forecasting import served_state as states
+from forecasting.atoms import snapped
 from forecasting.baselines import Baseline, one_filter
 from forecasting.calibration import corrected, forgetting, issued, observed
 from forecasting.copula import copula_paths
@@ -105,7 +106,8 @@ class GenerativeForecaster:
         said = model.outlook(request, history)
         limits = hard_limits(history.rows, request)
         quantiles = corrected(said.quantiles, state.calibration) if self.calibrated else said.quantiles
-        quantiles = _believable(monotone(quantiles), said, history, limits)
+        recent, known = history.values[:, -RECENT_STEPS:], history.known[:, -RECENT_STEPS:]
+        quantiles = _believable(snapped(monotone(quantiles), recent, known), said, history, limits)
         paths = self._paths(quantiles, said, history, limits, request.samples, rng)
         state = replace(state, drift=expecting(state.drift, quantiles[:, 0], request.last_at_s + request.step_s))
         if request.last_at_s >= state.issued_at_s + self.calibrate_s:
