@@ -46,8 +46,10 @@ class SeriesBatch:
 
 @dataclass(frozen=True, slots=True)
 class TrainingBatch:
-    """Inputs, scaled outcomes `(rows, 64)` (0 where unknown), what of them is known, and the rows' weights `(rows, 2)` in
-    scaled space and in deviations."""
+    """Inputs, scaled outcomes `(rows, 64)` (0 where unknown), what of them is known, and the rows' weights.
+
+    `weights` `(rows, 2)`: in scaled space and in deviations.
+    """
 
     inputs: dict[str, Singles]
     outcomes: Singles
