@@ -46,7 +46,7 @@ WEEK_LOOKS_EVERY = 5
 #: Chances are judged for failures within so many minutes.
 JUDGED_MINUTES = (30, 60)
 _FAILING_SHARE = 0.6
-_SHOP_SHARE = 0.3
+_SHOP_SHARE = 0.33
 
 
 class MethodUnknown(Exception):
@@ -55,7 +55,10 @@ class MethodUnknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. `episodes` and `workloads` are those of one split; `days` is how long the fleet is watched."""
+    """What to run. `episodes` and `workloads` are those of one split; `days` is how long the fleet is watched.
+
+    `shop_runs` of one split: default as many as a third of the episodes needs.
+    """
 
     models: tuple[str, ...]
     seed: int = 0
@@ -64,6 +67,7 @@ class Plan:
     days: float = 7.0
     false_alarms_per_week: float = 1.0
     workers: int | None = None
+    shop_runs: int | None = None
 
     @property
     def weeks(self) -> float:
@@ -195,7 +199,8 @@ def jobs(plan: Plan) -> int:
 
 
 def _shop_runs(plan: Plan) -> int:
-    return max(1, round(_SHOP_SHARE * plan.episodes / EPISODES_PER_RUN))
+    wanted = max(1, round(_SHOP_SHARE * plan.episodes / EPISODES_PER_RUN))
+    return wanted if plan.shop_runs is None else plan.shop_runs
 
 
 def _simulated(plan: Plan, on_done: Callable[[str], None]) -> dict[Split, list[Episode]]:
@@ -211,7 +216,7 @@ def _simulated(plan: Plan, on_done: Callable[[str], None]) -> dict[Split, list[E
 
 def _spread(work: Iterable[Any], count: int, workers: int | None) -> Iterator[Any]:
     """Results in the order of the work, here or in as many processes as asked for."""
-    processes = min(workers or os.cpu_count() or 1, count)
+    processes = min(workers or os.cpu_count() or 1, max(count, 1))
     if processes <= 1:
         yield from (function(*args, **kwargs) for function, args, kwargs in work)
         return

@@ -50,8 +50,9 @@ def page(result: Result) -> str:
         (
             f"{result.failing} failing and {result.episodes - result.failing} harmless episodes "
             f"({', '.join(f'{count} from {source}' for source, count in result.sources.items())}), "
-            f"{result.workload_weeks:g} healthy workload-weeks; seed {plan.seed}. Settings were chosen on another split for "
-            f"{plan.false_alarms_per_week:g} false alarms a week per 100 workloads. 95 % intervals over episodes and workloads."
+            f"{result.workload_weeks:g} healthy workload-weeks; seed {plan.seed}. Settings were chosen on "
+            f"another split for {plan.false_alarms_per_week:g} false alarms a week per 100 workloads. "
+            "95 % intervals over episodes and workloads."
         ),
         "",
         (
@@ -228,7 +229,6 @@ def _spread(estimate: Estimate, digits: int) -> str:
 def _minutes(estimate: Estimate) -> str:
     if estimate.mean is None:
         return "–"
-    low = (
-        "" if estimate.low is None or estimate.high is None else f" [{estimate.low / 60:.0f}, {estimate.high / 60:.0f}]"
-    )
-    return f"{estimate.mean / 60:.0f}{low}"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.mean / 60:.0f}"
+    return f"{estimate.mean / 60:.0f} [{estimate.low / 60:.0f}, {estimate.high / 60:.0f}]"

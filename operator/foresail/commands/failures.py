@@ -86,7 +86,7 @@ def _table(result: Result) -> Table:
 
     asked = result.plan.false_alarms_per_week
     table = Table(
-        title=f"{result.failing} failures, {result.episodes} episodes, {result.workload_weeks:g} healthy workload-weeks",
+        title=f"{result.failing} of {result.episodes} episodes fail; {result.workload_weeks:g} healthy workload-weeks",
         caption=f"Tuned on another split to {asked:g} false alarms a week per 100 workloads. "
         "Recall: the share with an alarm at least 5 minutes ahead.",
         box=SIMPLE_HEAD,
