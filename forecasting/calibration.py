@@ -219,16 +219,18 @@ def forgetting(calibration: Calibration, drifted: Bools) -> Calibration:
     counts more: their series are not what they were."""
     if not drifted.any():
         return calibration
-    left = np.where(drifted, AFTER_DRIFT, 1.0)
+    # What was told stays told: a forecaster that keeps losing its series must not escape judgement by that.
+    kept = np.maximum(AFTER_DRIFT, np.minimum(1.0, (FEWEST_OUTCOMES + 0.5) / np.maximum(calibration.outcomes, 1.0)))
+    left = np.where(drifted, kept, 1.0)
     return replace(
         calibration,
-        own_outcomes=calibration.own_outcomes * left[:, None],
-        inside80=calibration.inside80 * left,
-        inside98=calibration.inside98 * left,
-        loss=calibration.loss * left,
-        naive_loss=calibration.naive_loss * left,
-        linear_loss=calibration.linear_loss * left,
-        outcomes=calibration.outcomes * left,
+        own_outcomes=_small(calibration.own_outcomes * np.where(drifted, AFTER_DRIFT, 1.0)[:, None]),
+        inside80=_small(calibration.inside80 * left),
+        inside98=_small(calibration.inside98 * left),
+        loss=_small(calibration.loss * left),
+        naive_loss=_small(calibration.naive_loss * left),
+        linear_loss=_small(calibration.linear_loss * left),
+        outcomes=_small(calibration.outcomes * left),
     )
 
 

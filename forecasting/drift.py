@@ -22,8 +22,11 @@ from forecasting.quantiles import LEVEL_ROW
 RUN_POINTS = 4
 #: A point is not called less likely than this: nobody has seen that far into a tail.
 LEAST_TAIL = 1e-5
-#: Points closer to a quantile than this share of it lie on it: measurements are rounded.
-RESOLUTION = 1e-6
+#: Points closer to a quantile than this share of it lie on it: numbers are rounded.
+ROUNDING = 1e-6
+#: A series is read in whole units (connections, requests per scrape) where this many of so many newest steps changed
+#: it, and the smallest change is at least this share of the mean one.
+UNIT_POINTS, UNIT_CHANGES, UNIT_SHARE = 256, 6, 0.25
 #: Scores beyond count as this in sums, so that one spike is no drift.
 LARGEST_SCORE = 3.0
 #: Half of the shift that sums are made for, in deviations.
@@ -91,17 +94,27 @@ def expecting(state: DriftState, quantiles: Floats, at_s: float) -> DriftState:
 
 
 def noticed(
-    state: DriftState, newest: Floats, known: Bools, at_s: float, step_s: float, rng: np.random.Generator
+    state: DriftState,
+    newest: Floats,
+    known: Bools,
+    at_s: float,
+    step_s: float,
+    rng: np.random.Generator,
+    unit: Floats | None = None,
 ) -> DriftState:
     """After the point measured at `at_s`, both `(rows,)`. Points that nobody forecast one step before are unknown.
 
-    `rng` places points on ties, such as zeros that had a probability of their own.
+    `unit` `(rows,)` is what each series is counted in, 0 or None where it is measured (`units` finds it). `rng` places
+    points that stand for a range of values, such as zeros and other whole numbers.
     """
-    scores = np.full(newest.shape, np.nan)
+    if at_s < state.expected_at_s - 0.5 * step_s:
+        return state  # seen before
+    scores: Floats = np.full(newest.shape, np.nan)
     if abs(at_s - state.expected_at_s) < 0.5 * step_s:
-        rows = np.flatnonzero(known & np.isfinite(state.expected).all(axis=1))
         draws = rng.random(newest.size)
-        scores[rows] = ndtri(transformed(state.expected[rows], newest[rows], draws[rows]))
+        rows = np.flatnonzero(known & np.isfinite(state.expected).all(axis=1))
+        half_unit = np.zeros(rows.size) if unit is None else 0.5 * unit[rows]
+        scores[rows] = ndtri(transformed(state.expected[rows], newest[rows], half_unit, draws[rows]))
     judged = ~np.isnan(scores)
     bounded = np.clip(np.where(judged, scores, 0.0), -LARGEST_SCORE, LARGEST_SCORE)
     scatter = (np.abs(bounded) - _MAGNITUDE) / _MAGNITUDE_DEVIATION
@@ -116,31 +129,26 @@ def noticed(
     )
 
 
-def transformed(quantiles: Floats, outcomes: Floats, draws: Floats) -> Floats:
+def transformed(quantiles: Floats, outcomes: Floats, half_unit: Floats, draws: Floats) -> Floats:
     """The level of each outcome in its forecast, in (0, 1), `(rows,)`.
 
-    `quantiles` `(rows, levels)`. Linear between levels, an exponential tail beyond them; an outcome on which several
-    levels lie gets the place between them that `draws` `(rows,)`, in [0, 1), says.
+    `quantiles` `(rows, levels)`. An outcome stands for all values within `half_unit` of it; `draws`, in [0, 1), says
+    which of their levels is taken; both `(rows,)`.
     """
-    middle = outcomes[:, None]
-    reach = RESOLUTION * np.maximum(np.abs(middle), np.abs(quantiles))
-    below, above = (quantiles < middle - reach).sum(axis=1), (quantiles > middle + reach).sum(axis=1)
-    first, last = below, _LAST - above  # levels that lie on the outcome; none where last < first
-    lowest = np.where(first > 0, LEVEL_ROW[np.minimum(first, _LAST)], 0.0)
-    highest = np.where(last < _LAST, LEVEL_ROW[np.maximum(last, 0)], 1.0)
-    on = lowest + draws * (highest - lowest)
+    reach = np.maximum(half_unit, ROUNDING * np.maximum(np.abs(outcomes), np.abs(quantiles[:, len(LEVELS) // 2])))
+    lowest, highest = _level(quantiles, outcomes - reach), _level(quantiles, outcomes + reach)
+    return np.asarray(np.clip(lowest + draws * (highest - lowest), LEAST_TAIL, 1.0 - LEAST_TAIL))
 
-    left, right = np.clip(first - 1, 0, _LAST - 1), np.clip(first, 1, _LAST)
-    low, high = _at(quantiles, left), _at(quantiles, right)
-    width = np.where(high > low, high - low, 1.0)
-    share = np.clip((outcomes - low) / width, 0.0, 1.0)
-    between = LEVEL_ROW[left] + share * (LEVEL_ROW[right] - LEVEL_ROW[left])
 
-    beyond_top = _tail(outcomes - quantiles[:, -1], quantiles[:, -1] - quantiles[:, -3], 1.0 - LEVELS[-3])
-    beyond_bottom = _tail(quantiles[:, 0] - outcomes, quantiles[:, 2] - quantiles[:, 0], LEVELS[2])
-    level = np.where(last >= first, on, np.where(first > _LAST, 1.0 - beyond_top, between))
-    level = np.where((last < first) & (first == 0), beyond_bottom, level)
-    return np.asarray(np.clip(level, LEAST_TAIL, 1.0 - LEAST_TAIL))
+def units(values: Floats) -> Floats:
+    """The unit in which each row is counted, `(rows,)`, from its `values` `(rows, points)`; 0 where it is measured."""
+    changes = np.abs(np.diff(values[:, -UNIT_POINTS:], axis=1))
+    changed = changes > 0.0
+    count = changed.sum(axis=1)
+    smallest = np.where(changed, changes, np.inf).min(axis=1, initial=np.inf)
+    mean = changes.sum(axis=1) / np.maximum(count, 1)
+    whole = (count >= UNIT_CHANGES) & (smallest >= UNIT_SHARE * mean)
+    return np.where(whole, smallest, 0.0)
 
 
 def selected(state: DriftState, rows: Sequence[int]) -> DriftState:
@@ -161,8 +169,18 @@ def selected(state: DriftState, rows: Sequence[int]) -> DriftState:
     )
 
 
-def _at(quantiles: Floats, places: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
-    return np.asarray(np.take_along_axis(quantiles, places[:, None], axis=1)[:, 0])
+def _level(quantiles: Floats, values: Floats) -> Floats:
+    """Probability of a value up to each of `values`, `(rows,)`: linear between levels, an exponential tail beyond."""
+    below = (quantiles < values[:, None]).sum(axis=1)
+    left, right = np.clip(below - 1, 0, _LAST - 1), np.clip(below, 1, _LAST)
+    low = np.take_along_axis(quantiles, left[:, None], axis=1)[:, 0]
+    high = np.take_along_axis(quantiles, right[:, None], axis=1)[:, 0]
+    share = np.clip((values - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    level = LEVEL_ROW[left] + share * (LEVEL_ROW[right] - LEVEL_ROW[left])
+    above = _tail(values - quantiles[:, -1], quantiles[:, -1] - quantiles[:, -3], 1.0 - LEVELS[-3])
+    under = _tail(quantiles[:, 0] - values, quantiles[:, 2] - quantiles[:, 0], LEVELS[2])
+    level = np.where(below > _LAST, 1.0 - above, level)
+    return np.where(below == 0, under, level)
 
 
 def _tail(distance: Floats, outer: Floats, inner_level: float) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 
 from forecasting.baselines import SAME_TIME
 from forecasting.calibration import corrected, forgetting, issued, observed
-from forecasting.drift import expecting, noticed
+from forecasting.drift import expecting, noticed, units
 from forecasting.events import with_events, without_events
 from forecasting.fallback_state import (
     FallbackState,
@@ -128,7 +128,8 @@ class FallbackForecaster:
         if scored.any():
             slow, quick = with_same_time(slow, scored), with_same_time(quick, scored)
         at_s, step_s = request.last_at_s, request.step_s
-        drift = noticed(state.drift, history.values[:, -1], history.judged[:, -1], at_s, step_s, rng)
+        newest, judged, unit = history.values[:, -1], history.judged[:, -1], units(history.values[:, :-1])
+        drift = noticed(state.drift, newest, judged, at_s, step_s, rng, unit)
         calibration = observed(state.calibration, history.values, history.judged, at_s, step_s)
         return replace(
             state,

@@ -10,6 +10,7 @@ import pytest
 from forecasting.calibration import (
     AFTER_DRIFT,
     APART_STEPS,
+    FEWEST_OUTCOMES,
     KEPT_LEVELS,
     Calibration,
     corrected,
@@ -329,6 +330,16 @@ def test_a_drifted_series_forgets_and_learns_faster_while_the_others_do_not() ->
     steps = [one.own[:, 0, 2] - calibration.own[:, 0, 2] for one in moved]
     assert steps[1][0] > 1.25 * steps[0][0]
     assert np.isclose(steps[1][1], steps[0][1])
+
+
+def test_a_forecaster_that_keeps_losing_its_series_is_still_judged() -> None:
+    calibration = _run(np.random.default_rng(4).normal(size=(1, 100)))
+
+    for _ in range(5):
+        calibration = forgetting(calibration, np.ones(1, dtype=bool))
+
+    assert np.isclose(calibration.outcomes[0], FEWEST_OUTCOMES + 0.5)
+    assert np.isfinite(calibration.coverage()[0])
 
 
 def test_nothing_drifted_changes_nothing() -> None:
