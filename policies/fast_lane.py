@@ -63,6 +63,7 @@ class FastLaneMemory:
     overload: OverloadMemory = field(default_factory=OverloadMemory)
     load: Load = field(default_factory=Load)  # as of the last full look
     planned_rps: Mapping[str, float] = field(default_factory=dict)  # demand at each gateway that floors are made for
+    surprised: tuple[str, ...] = ()  # workloads whose newest points their forecasts had called unlikely
     surge: SurgeMemory = field(default_factory=SurgeMemory)
 
 
@@ -77,7 +78,8 @@ def leaving(memory: FastLaneMemory) -> Mapping[str, int]:
 def informed(memory: FastLaneMemory, seen: Observation, demand: Forecast | None, policies: PolicySet) -> FastLaneMemory:
     """The memory after a full look, whose figures tell overloaded pods from dead ones and news from what is planned."""
     load = overload.measured(seen, policies)
-    return replace(memory, load=load, planned_rps=surge.planned_for(load.entries_rps, demand, seen.now_s))
+    planned_rps = surge.planned_for(load.entries_rps, demand, seen.now_s)
+    return replace(memory, load=load, planned_rps=planned_rps, surprised=surge.surprised(demand))
 
 
 def propose(
@@ -91,7 +93,7 @@ def propose(
     dead = evidence.dead(seen, testimony, failed_in_row)
     shifted, shifts = _shifts(seen, policies, dead, verdicts, memory, now_s)
     drained, drains = _drains(seen, policies, dead, verdicts, shifts, memory, now_s)
-    surging = surge.noticed(seen, memory.planned_rps, memory.surge, now_s)
+    surging = surge.noticed(seen, memory.planned_rps, memory.surge, now_s, memory.surprised)
     raised, surging = surge.propose(seen, policies, means, surging, now_s)
     overruns = surge.overruns(seen, policies, means, surging)
     dimmed, dimming = overload.propose(seen, policies, memory.overload, memory.load, overruns, gap_s, now_s)
@@ -102,7 +104,15 @@ def propose(
     return (
         proposals,
         reasons,
-        FastLaneMemory(failed_in_row, now_s, drains, shifts, dimming, memory.load, memory.planned_rps, surging),
+        replace(
+            memory,
+            failed_in_row=failed_in_row,
+            last_at_s=now_s,
+            drains=drains,
+            shifts=shifts,
+            overload=dimming,
+            surge=surging,
+        ),
     )
 
 

@@ -8,7 +8,7 @@ news only where chance does not explain it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forecasting.forecast import Forecast
@@ -20,6 +20,10 @@ from policies.subject import ScalingState, missing_pods
 
 WINDOW_S = 3  # seconds of counts whose mean is the rate now
 DEVIATIONS = 3.5  # beyond what the planner knows: one false alarm in about four thousand looks
+# … and where the forecaster itself did not expect what it was shown last, which it says of one point in two hundred:
+# one look in 160 and that together are rarer still.
+CORROBORATED_DEVIATIONS = 2.5
+SURPRISING = 0.005
 NEWS_RATIO = 1.15  # … and by so much: less is left to the planner
 KNOWN_OVER_S = 15.0  # the planner's figure is a mean itself, over so long
 GROWING_DEVIATIONS = 2.0  # between one half of the counts and the other: from there on it is certain
@@ -96,11 +100,28 @@ def planned_for(measured_rps: Mapping[str, float], demand: Forecast | None, now_
     return {name: max(rate_rps, expected_rps.get(name, 0.0)) for name, rate_rps in measured_rps.items()}
 
 
-def noticed(seen: FastSeen, known_rps: Mapping[str, float], memory: SurgeMemory, now_s: float) -> SurgeMemory:
-    """The surges that count this second. Gateways that do not report, or of which nothing was known, have none."""
+def surprised(demand: Forecast | None) -> tuple[str, ...]:
+    """Workloads whose newest points their own forecasts had called unlikely."""
+    if demand is None or demand.surprise is None:
+        return ()
+    return tuple(name for name, p_value in zip(demand.series, demand.surprise, strict=True) if p_value < SURPRISING)
+
+
+def noticed(
+    seen: FastSeen,
+    known_rps: Mapping[str, float],
+    memory: SurgeMemory,
+    now_s: float,
+    surprised: Collection[str] = (),
+) -> SurgeMemory:
+    """The surges that count this second. Gateways that do not report, or of which nothing was known, have none.
+
+    Surprise alone is no surge: it only lowers what the gateway's own counts have to show.
+    """
     surges = {name: surge for name, surge in memory.surges.items() if now_s - surge.seen_at_s < HOLD_S}
     for gateway, counts in seen.gateway_recent_rps.items():
-        surge = _surge(counts, known_rps.get(gateway), now_s)
+        needed = CORROBORATED_DEVIATIONS if gateway in surprised else DEVIATIONS
+        surge = _surge(counts, known_rps.get(gateway), now_s, needed)
         if surge is not None:
             surges[gateway] = surge
     if not surges and not memory.surges:
@@ -154,15 +175,15 @@ def overruns(seen: FastSeen, policies: PolicySet, means: Means, memory: SurgeMem
     return worst
 
 
-def _surge(counts: Sequence[float], known_rps: float | None, now_s: float) -> Surge | None:
-    """What is counted beyond `known_rps`, None where chance or little explains it."""
+def _surge(counts: Sequence[float], known_rps: float | None, now_s: float, deviations: float) -> Surge | None:
+    """What is counted beyond `known_rps`, None where chance, up to so many `deviations`, or little explains it."""
     if known_rps is None or len(counts) < 2 * WINDOW_S:
         return None
     window = float(WINDOW_S)
     counted = sum(counts[-WINDOW_S:])
     # The root of a Poisson count has the same deviation, one half, whatever its mean.
     excess = _root(counted) - _root(NEWS_RATIO * known_rps * window)
-    if excess <= 0.5 * DEVIATIONS * math.sqrt(1.0 + window / KNOWN_OVER_S):
+    if excess <= 0.5 * deviations * math.sqrt(1.0 + window / KNOWN_OVER_S):
         return None
     return Surge(counted / window, _least(counts), _slope(counts), known_rps, now_s)
 
