@@ -27,6 +27,10 @@ NEAR_RATIO = 0.85
 REACH_RATIO = 3.0
 #: A signal that was near its limit has turned back when it has fallen by at least this share of the limit.
 TURN_RATIO = 0.1
+#: It was as near as now when it was at most this much further from it, as a share of the limit.
+NEARLY_RATIO = 0.05
+#: Precedents are looked for in means of so many points.
+SMOOTHED_POINTS = 5
 #: Earliest, likely and latest time of a failure are these quantiles of the time to it.
 PASSAGE_LEVELS = (0.1, 0.5, 0.9)
 
@@ -200,19 +204,21 @@ def turned_back(values: Floats, limits: Floats) -> tuple[Floats, Floats]:
     """How often each history came as near to its limit as it is now and fell back, and how often it went on to it.
 
     Both `(series,)`. It has fallen back when half of what is left to the limit, but at least a tenth of the limit, lies
-    between it and where it is now. A heap that is collected does this all the time, a leak never.
+    between it and where it is now. A heap that is collected does this all the time, a leak never. Means over a few
+    points are compared, and a little less near counts too: neither noise nor the last per cent make a precedent.
     """
-    newest = values[:, -1:]
-    bound = limits[:, None]
-    back = newest - np.maximum(0.5 * (bound - newest), TURN_RATIO * bound)
-    # 2 at the limit, 1 as near as now, -1 far below, 0 in between, where the last of the others still holds.
-    place = np.where(values >= bound, 2, np.where(values >= newest, 1, np.where(values <= back, -1, 0)))
+    hits = ((values[:, 1:] >= limits[:, None]) & (values[:, :-1] < limits[:, None])).sum(axis=1)
+    smooth = _smoothed(values)
+    newest, bound = smooth[:, -1:], limits[:, None]
+    left = bound - newest
+    near = newest - np.minimum(0.5 * left, NEARLY_RATIO * bound)
+    back = newest - np.maximum(0.5 * left, TURN_RATIO * bound)
+    # 1 as near as now, -1 far below; in between the last of the two still holds.
+    place = np.where(smooth >= near, 1, np.where(smooth <= back, -1, 0))
     seen = np.maximum.accumulate(np.where(place != 0, np.arange(place.shape[1]), 0), axis=1)
     state = np.take_along_axis(place, seen, axis=1)
-    before, after = state[:, :-1], state[:, 1:]
-    survived = (before > 0) & (after < 0) & (before != 2)
-    reached_it = (before != 2) & (after == 2)
-    return survived.sum(axis=1).astype(np.float64), reached_it.sum(axis=1).astype(np.float64)
+    turns = ((state[:, :-1] > 0) & (state[:, 1:] < 0)).sum(axis=1)
+    return np.maximum(turns - hits, 0).astype(np.float64), hits.astype(np.float64)
 
 
 def with_precedents(probability: Floats, survived: Floats, hit: Floats) -> Floats:
@@ -222,6 +228,16 @@ def with_precedents(probability: Floats, survived: Floats, hit: Floats) -> Float
     """
     kept = (1.0 + hit) / (1.0 + hit + survived)
     return probability * kept.reshape(-1, *(1,) * (probability.ndim - 1))
+
+
+def _smoothed(values: Floats) -> Floats:
+    """Mean of the last `SMOOTHED_POINTS` known values at every point, NaN where none of them is known."""
+    known = ~np.isnan(values)
+    sums = np.cumsum(np.where(known, values, 0.0), axis=1)
+    counts = np.cumsum(known.astype(np.float64), axis=1)
+    for running in (sums, counts):
+        running[:, SMOOTHED_POINTS:] -= running[:, :-SMOOTHED_POINTS].copy()
+    return np.where(counts > 0.0, sums / np.maximum(counts, 1.0), np.nan)
 
 
 def _highest_rise(values: Floats, steps: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.failures import confirmations
-from forecasting.forecast import Floats
-from forecasting.history import Ints
-from simulation.failure_episodes import STEP_S, Panel
+from forecasting.history import Bools, Ints
+from simulation.failure_episodes import Panel
 from simulation.failure_methods import Scores, Thresholds
 
 #: How many looks in a row an alarm may ask for.
@@ -41,10 +41,23 @@ class Tally:
     false_alarms: NDArray[np.int16]
     leads: NDArray[np.int16]
 
-    def lead_s(self, setting: Setting) -> Floats:
-        """Seconds from the first true alarm to the failure, `(episodes,)`, NaN without one."""
-        leads = self.leads[setting]
-        return np.where(leads == NEVER, np.nan, leads * STEP_S)
+    def under(self, settings: Sequence[Setting]) -> Outcome:
+        """What came of it with one setting for each episode."""
+        chosen = tuple(np.asarray(places, dtype=np.intp) for places in zip(*settings, strict=True))
+        every = np.arange(len(settings))
+        return Outcome(self.false_alarms[*chosen, every].astype(np.intp), self.leads[*chosen, every].astype(np.intp))
+
+    def of(self, rows: Bools) -> Tally:
+        """The tally of some episodes."""
+        return Tally(self.false_alarms[..., rows], self.leads[..., rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """False alarms of each episode, and points from its first true alarm to its failure, `NEVER` without one."""
+
+    false_alarms: Ints
+    leads: Ints
 
 
 def tallied(panel: Panel, scores: Scores, thresholds: Thresholds) -> Tally:

@@ -17,7 +17,8 @@ import numpy as np
 from forecasting.failures import SignalKind
 from forecasting.fallback import FallbackForecaster
 from forecasting.forecast import Floats, Forecaster
-from simulation.failure_alarms import CONFIRMED, Setting, Tally, tallied
+from forecasting.history import Bools
+from simulation.failure_alarms import CONFIRMED, Outcome, Setting, Tally, tallied
 from simulation.failure_episodes import FIRST_SEED, WEEK_POINTS, Episode, Panel, panel_of
 from simulation.failure_generator import drawn_kinds, failing, healthy_week, near_miss
 from simulation.failure_methods import ByChangePoint, ByForecast, ByLevel, ByLine, FailureMethod
@@ -40,11 +41,17 @@ from simulation.scoring.statistics import Estimate
 from simulation.streams import generator
 
 Split = Literal["tuning", "test"]
+Fleet = tuple[Episode, ...]
 SPLITS: tuple[Split, ...] = ("tuning", "test")
 #: Healthy weeks are looked at every five minutes, and every minute while something is suspicious.
 WEEK_LOOKS_EVERY = 5
 #: Chances are judged for failures within so many minutes.
 JUDGED_MINUTES = (30, 60)
+#: Recall is also told for these numbers of false alarms per week and 100 workloads.
+BUDGETS = (1.0, 2.0, 5.0, 10.0, 20.0)
+#: Signals that come and go with the load. Settings are chosen for them and for memory and disks apart, as alert rules
+#: are: a burst looks like a failure for minutes, while what memory has taken stays taken.
+FLUCTUATING = frozenset(SignalKind) - {SignalKind.MEMORY, SignalKind.DISK}
 _FAILING_SHARE = 0.6
 _SHOP_SHARE = 0.33
 
@@ -77,10 +84,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """Figures of one method on the test split, and the setting that tuning chose."""
+    """Figures of one method on the test split, and the settings that tuning chose."""
 
     name: str
-    setting: str
+    settings: tuple[str, ...]
     overall: Foreseen
     by_kind: Mapping[str, Foreseen]
     by_source: Mapping[str, Foreseen]
@@ -179,9 +186,9 @@ def backtest(plan: Plan, on_done: Callable[[str], None] = lambda _: None) -> Res
     for job, part in zip(todo, _spread(work, len(todo), plan.workers), strict=True):
         parts[job] = part
         on_done(f"{job.method} · {'healthy weeks' if job.weeks else 'episodes'} · {job.split}")
-    fleet = {split: weeks_of(split, plan) for split in SPLITS}
+    fleets: dict[Split, Fleet] = {split: weeks_of(split, plan) for split in SPLITS}
     panels = {split: panel_of(episodes[split]) for split in SPLITS}
-    methods = tuple(_judged(name, plan, parts, panels, fleet["test"]) for name in plan.models)
+    methods = tuple(_judged(name, plan, parts, panels, fleets) for name in plan.models)
     tested = episodes["test"]
     return Result(
         plan=plan,
@@ -232,94 +239,129 @@ def _measured(job: _Job, plan: Plan, episodes: tuple[Episode, ...] | None) -> _P
 
 
 def _judged(
-    name: str, plan: Plan, parts: Mapping[_Job, _Part], panels: Mapping[Split, Panel], fleet: Sequence[Episode]
+    name: str, plan: Plan, parts: Mapping[_Job, _Part], panels: Mapping[Split, Panel], fleets: Mapping[Split, Fleet]
 ) -> MethodResult:
     method, rng = method_named(name), generator(FIRST_SEED + plan.seed, "bootstrap", name)
-    tuning, panel = parts[_Job(name, "tuning", False)], panels["test"]
-    test, weeks = parts[_Job(name, "test", False)], parts[_Job(name, "test", True)].tally
+    test, panel, fleet = parts[_Job(name, "test", False)], panels["test"], fleets["test"]
+    healthy = parts[_Job(name, "test", True)].tally
 
-    def tuned_for(per_week: float) -> Setting:
-        allowed = allowed_alarms(per_week, plan.weeks)
-        healthy = parts[_Job(name, "tuning", True)].tally
-        return chosen_setting(tuning.tally, panels["tuning"].fails, healthy, allowed)
+    def tuned_for(per_week: float) -> Mapping[bool, Setting]:
+        tuning = _Tuning(
+            parts[_Job(name, "tuning", False)].tally, panels["tuning"], parts[_Job(name, "tuning", True)].tally,
+            fleets["tuning"],
+        )  # fmt: skip
+        return {fluctuating: _setting(tuning, fluctuating, per_week, plan.weeks) for fluctuating in (False, True)}
 
-    setting = tuned_for(plan.false_alarms_per_week)
-    failures = np.flatnonzero(panel.fails)
-    misses = np.flatnonzero(~panel.fails)
+    settings = tuned_for(plan.false_alarms_per_week)
+    outcome, weeks = _under(test.tally, panel.episodes, settings), _under(healthy, fleet, settings)
+    failures, misses = np.flatnonzero(panel.fails), np.flatnonzero(~panel.fails)
     kinds = np.asarray([episode.kind.value for episode in panel.episodes])
     sources = np.asarray([episode.source for episode in panel.episodes])
-    length = watched_weeks(fleet)
-    names = [signal.workload for signal in fleet]
-    alarmed = (test.tally.false_alarms[setting][misses] > 0).astype(np.float64)
+    alarmed = (outcome.false_alarms[misses] > 0).astype(np.float64)
     return MethodResult(
         name=name,
-        setting=_setting_in_words(method, setting),
-        overall=foreseen(test.tally, setting, failures, rng),
-        by_kind={
-            kind.value: foreseen(test.tally, setting, failures[kinds[failures] == kind.value], rng)
-            for kind in SignalKind
-        },
+        settings=tuple(_in_words(method, fluctuating, setting) for fluctuating, setting in settings.items()),
+        overall=foreseen(outcome, failures, rng),
+        by_kind={kind.value: foreseen(outcome, failures[kinds[failures] == kind.value], rng) for kind in SignalKind},
         by_source={
-            source: foreseen(test.tally, setting, failures[sources[failures] == source], rng)
+            source: foreseen(outcome, failures[sources[failures] == source], rng)
             for source in dict.fromkeys(sources.tolist())
         },
-        false_alarms_per_week=false_per_week(weeks, setting, names, length, rng),
-        false_alarms_by_kind=_by_kind(fleet, weeks.false_alarms[setting]),
-        precision=_precision(test.tally, weeks, setting, rng),
+        false_alarms_per_week=false_per_week(weeks, [signal.workload for signal in fleet], watched_weeks(fleet), rng),
+        false_alarms_by_kind=_by_kind(fleet, weeks),
+        precision=_precision(outcome, weeks, rng),
         near_misses_alarmed=resampled(alarmed, lambda drawn: float(drawn.mean()) if drawn.size else float("nan"), rng),
-        chances=_chances(method, setting, tuning.looks, test.looks),
+        chances=_chances(
+            method, settings, parts[_Job(name, "tuning", False)].looks, panels["tuning"], test.looks, panel
+        ),
         budgets={
             budget: (
-                float(foreseen(test.tally, tuned, failures, rng).recall.mean or 0.0),
-                float(weeks.false_alarms[tuned].sum(dtype=np.intp)) / plan.weeks,
+                float(foreseen(_under(test.tally, panel.episodes, tuned), failures, rng).recall.mean or 0.0),
+                float(_under(healthy, fleet, tuned).false_alarms.sum()) / plan.weeks,
             )
-            for budget in (1.0, 2.0, 5.0, 10.0, 20.0)
+            for budget in BUDGETS
             for tuned in (tuned_for(budget),)
         },
-        fell_back=test.fell_back,
+        fell_back=test.fell_back or parts[_Job(name, "test", True)].fell_back,
     )
 
 
-def _precision(episodes: Tally, weeks: Tally, setting: Setting, rng: np.random.Generator) -> Estimate:
+class _Tuning(NamedTuple):
+    """What one method did on the tuning split."""
+
+    episodes: Tally
+    panel: Panel
+    weeks: Tally
+    fleet: Fleet
+
+
+def _setting(tuning: _Tuning, fluctuating: bool, per_week: float, weeks: float) -> Setting:
+    """The best setting for the signals that fluctuate, or for those that do not, at half of the false alarms each."""
+    rows, signals = _fluctuates(tuning.panel.episodes) == fluctuating, _fluctuates(tuning.fleet) == fluctuating
+    allowed = allowed_alarms(0.5 * per_week, weeks)
+    return chosen_setting(tuning.episodes.of(rows), tuning.panel.fails[rows], tuning.weeks.of(signals), allowed)
+
+
+def _under(tally: Tally, episodes: Sequence[Episode], settings: Mapping[bool, Setting]) -> Outcome:
+    return tally.under([settings[fluctuating] for fluctuating in _fluctuates(episodes).tolist()])
+
+
+def _fluctuates(episodes: Sequence[Episode]) -> Bools:
+    return np.asarray([episode.kind in FLUCTUATING for episode in episodes], dtype=bool)
+
+
+def _precision(episodes: Outcome, weeks: Outcome, rng: np.random.Generator) -> Estimate:
     """Share of all alarms of the test split that were true: one per failing episode, and every false one."""
-    true = (episodes.leads[setting] >= 0).astype(np.float64)
-    false = episodes.false_alarms[setting].astype(np.float64)
-    both = np.concatenate(
-        [np.stack([true, false]), np.stack([np.zeros(weeks.leads.shape[-1]), weeks.false_alarms[setting]])], axis=1
-    )
+    true = np.concatenate([episodes.leads >= 0, np.zeros(weeks.leads.size, dtype=bool)]).astype(np.float64)
+    false = np.concatenate([episodes.false_alarms, weeks.false_alarms]).astype(np.float64)
 
     def share(drawn: Floats) -> float:
         places = drawn.astype(np.intp)
-        raised = both[:, places].sum(axis=1)
-        return float(raised[0] / raised.sum()) if raised.sum() else float("nan")
+        raised = float(true[places].sum() + false[places].sum())
+        return float(true[places].sum()) / raised if raised else float("nan")
 
-    return resampled(np.arange(both.shape[1], dtype=np.float64), share, rng)
+    return resampled(np.arange(true.size, dtype=np.float64), share, rng)
 
 
-def _chances(method: FailureMethod, setting: Setting, tuning: Looks | None, test: Looks | None) -> tuple[Chances, ...]:
+def _chances(
+    method: FailureMethod,
+    settings: Mapping[bool, Setting],
+    tuning: Looks | None,
+    tuning_panel: Panel,
+    test: Looks | None,
+    panel: Panel,
+) -> tuple[Chances, ...]:
+    """A method's own chances, or those that its scores had on the tuning split."""
     if tuning is None or test is None:
         return ()
     found = []
     for minutes in JUDGED_MINUTES:
         variant = method.chances.get(minutes)
         if variant is not None:
-            said = test.scores[variant].astype(np.float64)
-        else:
-            came = (tuning.minutes_left <= minutes).astype(np.float64)
-            score = tuning.scores[setting.variant].astype(np.float64)
-            said = learned_chances(test.scores[setting.variant].astype(np.float64), score, came)
+            found.append(chances(test, minutes, test.scores[variant].astype(np.float64)))
+            continue
+        said = np.zeros(test.minutes_left.size)
+        for fluctuating, setting in settings.items():
+            learned_from = _fluctuates(tuning_panel.episodes)[tuning.episodes] == fluctuating
+            asked = _fluctuates(panel.episodes)[test.episodes] == fluctuating
+            said[asked] = learned_chances(
+                test.scores[setting.variant][asked].astype(np.float64),
+                tuning.scores[setting.variant][learned_from].astype(np.float64),
+                (tuning.minutes_left[learned_from] <= minutes).astype(np.float64),
+            )
         found.append(chances(test, minutes, said))
     return tuple(found)
 
 
-def _by_kind(signals: Sequence[Episode], alarms: Any) -> dict[str, int]:
+def _by_kind(signals: Sequence[Episode], weeks: Outcome) -> dict[str, int]:
     counts = {kind.value: 0 for kind in SignalKind}
-    for signal, count in zip(signals, alarms.tolist(), strict=True):
+    for signal, count in zip(signals, weeks.false_alarms.tolist(), strict=True):
         counts[signal.kind.value] += count
     return counts
 
 
-def _setting_in_words(method: FailureMethod, setting: Setting) -> str:
+def _in_words(method: FailureMethod, fluctuating: bool, setting: Setting) -> str:
     looks = CONFIRMED[setting.confirmed]
     in_a_row = "" if looks == 1 else f", {looks} looks in a row"
-    return f"{method.variants[setting.variant]}, from {method.thresholds.acts[setting.act]:g} on{in_a_row}"
+    signals = "fluctuating" if fluctuating else "memory and disk"
+    return f"{signals}: {method.variants[setting.variant]}, from {method.thresholds.acts[setting.act]:g} on{in_a_row}"

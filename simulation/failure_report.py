@@ -75,7 +75,7 @@ def page(result: Result) -> str:
             *briers,
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "Settings: " + "; ".join(f"{m.name}: {m.setting}" for m in result.methods) + ".", ""]
+    lines += ["", *(f"- {m.name}: {'; '.join(m.settings)}" for m in result.methods), ""]
     lines += _table_by("kind", result, lambda method: method.by_kind)
     lines += _table_by("source", result, lambda method: method.by_source)
     lines += _budgets(result)
@@ -178,7 +178,7 @@ def _method(method: MethodResult) -> dict[str, Any]:
         "reliability": {
             str(c.minutes): {"said": _all(c.said), "came": _all(c.came), "looks": list(c.looks)} for c in method.chances
         },
-        "setting": method.setting,
+        "settings": list(method.settings),
         "fell_back": method.fell_back,
         "by_kind": {kind: _foreseen(found) for kind, found in method.by_kind.items() if found.episodes},
         "by_source": {source: _foreseen(found) for source, found in method.by_source.items() if found.episodes},

@@ -11,7 +11,7 @@ from scipy.optimize import isotonic_regression
 
 from forecasting.forecast import Floats
 from forecasting.history import Bools, Ints
-from simulation.failure_alarms import NEVER, Setting, Tally
+from simulation.failure_alarms import NEVER, Outcome, Setting, Tally
 from simulation.failure_episodes import STEP_S, WEEK_POINTS, Episode, Panel
 from simulation.failure_methods import Scores
 from simulation.scoring.statistics import Estimate
@@ -106,10 +106,10 @@ def chosen_setting(episodes: Tally, fails: Bools, weeks: Tally, allowed: int) ->
     return Setting(variant, act, confirmed)
 
 
-def foreseen(tally: Tally, setting: Setting, rows: Ints, rng: np.random.Generator) -> Foreseen:
-    """The failing episodes `rows` under a setting, with intervals by resampling episodes."""
-    leads = tally.leads[setting][rows].astype(np.float64) * STEP_S
-    known = tally.leads[setting][rows] != NEVER
+def foreseen(outcome: Outcome, rows: Ints, rng: np.random.Generator) -> Foreseen:
+    """How well the failing episodes `rows` were foreseen, with intervals by resampling episodes."""
+    leads = outcome.leads[rows] * STEP_S
+    known = outcome.leads[rows] != NEVER
     if rows.size == 0:
         none = Estimate(None, None, None)
         return Foreseen(0, none, None, none, None, None)
@@ -124,16 +124,14 @@ def foreseen(tally: Tally, setting: Setting, rows: Ints, rng: np.random.Generato
     )
 
 
-def false_per_week(
-    tally: Tally, setting: Setting, workloads: Sequence[str], weeks: float, rng: np.random.Generator
-) -> Estimate:
+def false_per_week(outcome: Outcome, workloads: Sequence[str], weeks: float, rng: np.random.Generator) -> Estimate:
     """False alarms per week and 100 workloads; `workloads` names each episode's. The interval resamples workloads.
 
     `weeks` is how long each workload was watched. With no alarm at all the upper end is the rule of three.
     """
     names = list(dict.fromkeys(workloads))
     place = {name: i for i, name in enumerate(names)}
-    counts = np.bincount([place[name] for name in workloads], tally.false_alarms[setting], len(names))
+    counts = np.bincount([place[name] for name in workloads], outcome.false_alarms, len(names))
     rates: Floats = np.asarray(counts * (100.0 / weeks), dtype=np.float64)
     if not counts.any():
         return Estimate(0.0, 0.0, 3.0 * 100.0 / (len(names) * weeks))

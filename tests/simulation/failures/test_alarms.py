@@ -47,8 +47,8 @@ def test_an_alarm_after_the_onset_is_true_and_has_a_lead():
     assert tally.leads[0, 0, :, 0].tolist() == [50 - (k - 1) for k in CONFIRMED]
     assert (tally.leads[0, 1] == NEVER).all()
     assert not tally.false_alarms.any()
-    assert tally.lead_s(Setting(0, 0, 0))[0] == 3000.0
-    assert np.isnan(tally.lead_s(Setting(0, 1, 0))[0])
+    assert tally.under([Setting(0, 0, 0)]).leads.tolist() == [50]
+    assert tally.under([Setting(0, 1, 0)]).leads.tolist() == [NEVER]
 
 
 def test_an_alarm_before_the_onset_or_without_a_failure_is_false():
@@ -107,7 +107,7 @@ def test_leads_are_summed_up_over_episodes():
     pieces = {f"r{i}": {(200 - lead, 201): 0.6} for i, lead in enumerate((4, 12, 40)) if lead}
     tally = tallied(panel, scored(panel, **pieces), RULE)
 
-    found = foreseen(tally, Setting(0, 0, 0), np.arange(4), np.random.default_rng(0))
+    found = foreseen(tally.under([Setting(0, 0, 0)] * 4), np.arange(4), np.random.default_rng(0))
 
     # Leads of 4, 12 and 40 minutes and one failure without alarm; five minutes are the least that is useful.
     assert found.recall.mean == 0.5
@@ -122,8 +122,8 @@ def test_false_alarms_are_told_per_week_and_hundred_workloads():
     tally = tallied(panel, scored(panel, r0={(30, 50): 0.6}), RULE)
     names = ["a", "a", "b", "c"]  # two signals of one workload
 
-    rate = false_per_week(tally, Setting(0, 0, 0), names, 1.0, np.random.default_rng(0))
-    none = false_per_week(tally, Setting(0, 1, 0), names, 1.0, np.random.default_rng(0))
+    rate = false_per_week(tally.under([Setting(0, 0, 0)] * 4), names, 1.0, np.random.default_rng(0))
+    none = false_per_week(tally.under([Setting(0, 1, 0)] * 4), names, 1.0, np.random.default_rng(0))
 
     assert rate.mean == pytest.approx(100.0 / 3.0)
     assert (none.mean, none.high) == (0.0, 100.0)

@@ -7,7 +7,7 @@ import pytest
 from simulation import failure_report
 from simulation.failure_backtest import METHODS, MethodUnknown, Plan, backtest, jobs, method_named
 
-PLAN = Plan(("foresail-fallback", "static-threshold"), episodes=14, workloads=1, days=0.3, workers=1, shop_runs=0)
+PLAN = Plan(("predict-linear", "static-threshold"), episodes=14, workloads=1, days=0.3, workers=1, shop_runs=0)
 
 
 @pytest.fixture(scope="module")
