@@ -205,9 +205,10 @@ def turned_back(values: Floats, limits: Floats) -> tuple[Floats, Floats]:
 
     Both `(series,)`. It has fallen back when half of what is left to the limit, but at least a tenth of the limit, lies
     between it and where it is now. A heap that is collected does this all the time, a leak never. Means over a few
-    points are compared, and a little less near counts too: neither noise nor the last per cent make a precedent.
+    points are compared, and a little less near counts too: neither noise nor the last per cent make a precedent. A fall
+    from within one more step of the limit is an arrival: the kernel kills between two scrapes.
     """
-    hits = ((values[:, 1:] >= limits[:, None]) & (values[:, :-1] < limits[:, None])).sum(axis=1)
+    hits = _arrivals(values, limits[:, None])
     smooth = _smoothed(values)
     newest, bound = smooth[:, -1:], limits[:, None]
     left = bound - newest
@@ -218,7 +219,7 @@ def turned_back(values: Floats, limits: Floats) -> tuple[Floats, Floats]:
     seen = np.maximum.accumulate(np.where(place != 0, np.arange(place.shape[1]), 0), axis=1)
     state = np.take_along_axis(place, seen, axis=1)
     turns = ((state[:, :-1] > 0) & (state[:, 1:] < 0)).sum(axis=1)
-    return np.maximum(turns - hits, 0).astype(np.float64), hits.astype(np.float64)
+    return np.maximum(turns - hits, 0.0), hits
 
 
 def with_precedents(probability: Floats, survived: Floats, hit: Floats) -> Floats:
@@ -228,6 +229,16 @@ def with_precedents(probability: Floats, survived: Floats, hit: Floats) -> Float
     """
     kept = (1.0 + hit) / (1.0 + hit + survived)
     return probability * kept.reshape(-1, *(1,) * (probability.ndim - 1))
+
+
+def _arrivals(values: Floats, bound: Floats) -> Floats:
+    """How often each series came to its limit, seen or by its last step before a sudden fall, `(series,)`."""
+    before, now = values[:, :-1], values[:, 1:]
+    seen = (now >= bound) & (before < bound)
+    rise = np.maximum(before[:, 1:] - before[:, :-1], 0.0)
+    fell = now[:, 1:] < before[:, 1:] - TURN_RATIO * bound
+    unseen = fell & (before[:, 1:] + rise >= bound) & (before[:, 1:] < bound)
+    return np.asarray(seen.sum(axis=1) + unseen.sum(axis=1), dtype=np.float64)
 
 
 def _smoothed(values: Floats) -> Floats:

@@ -173,6 +173,16 @@ def test_a_history_of_failures_is_no_comfort():
     assert (survived.tolist(), hit.tolist()) == ([0.0], [3.0])
 
 
+def test_a_fall_from_the_brink_was_a_kill_between_two_scrapes():
+    # 10 a minute: the sample after 95 would have been 105.
+    leak = np.concatenate([np.arange(25.0, 96.0, 10.0), np.full(30, 20.0), np.arange(30.0, 81.0, 10.0)])
+    heap = np.concatenate([np.arange(25.0, 86.0, 10.0), np.full(30, 20.0), np.arange(30.0, 81.0, 10.0)])
+
+    found = [turned_back(values[None], np.asarray([100.0])) for values in (leak, heap)]
+
+    assert [(survived.tolist(), hit.tolist()) for survived, hit in found] == [([0.0], [1.0]), ([1.0], [0.0])]
+
+
 def test_chances_shrink_with_every_turn_back_and_grow_back_with_failures():
     chance = np.asarray([[0.9, 0.6]] * 3)
 
