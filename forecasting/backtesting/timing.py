@@ -33,8 +33,9 @@ def batch_of(cohorts: Sequence[Cohort]) -> Floats:
 
 
 def ms_per_100(forecaster: Forecaster, batch: Floats, horizon_steps: int, clock_s: Callable[[], float]) -> float:
-    """Milliseconds for one forecast of a hundred series of 512 points in one request: the quickest of `CALLS` ticks, since
-    whatever else the machine does only adds to it.
+    """Milliseconds for one forecast of a hundred series of 512 points in one request.
+
+    The quickest of `CALLS` ticks counts: whatever else the machine does only adds to it.
     """
     few = _seconds(forecaster, batch[:FEW], horizon_steps, clock_s)
     if few > PATIENCE_S:
