@@ -158,7 +158,7 @@ def believed_past(mixture: Mixture, state: FallbackState, history: History) -> t
     All `(rows, points)`. One filter stands for the mixture: only the order of departures from it is used. Seasonal
     rows are first differenced over their season, else every sample would repeat a cycle out of phase.
     """
-    values = _deseasonalised(history.values, state.season)
+    values = deseasonalised(history.values, state.season)
     leading = leading_filter(mixture.weights)
     level, slope = np.empty_like(values), np.zeros_like(values)
     for row in np.unique(leading):
@@ -167,7 +167,8 @@ def believed_past(mixture: Mixture, state: FallbackState, history: History) -> t
     return values, level, slope
 
 
-def _deseasonalised(values: Floats, season: Ints) -> Floats:
+def deseasonalised(values: Floats, season: Ints) -> Floats:
+    """Rows with a season, differenced over it: what is left has no cycle. The first cycle is compared with the next."""
     rows = np.flatnonzero(season)
     if rows.size == 0:
         return values

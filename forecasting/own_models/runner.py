@@ -17,11 +17,13 @@ from forecasting.features import LONGEST_CONTEXT
 from forecasting.forecast import LEVELS, Floats, Forecast, ForecastRequest, NoForecastReason
 from forecasting.history import History, Ints, clean
 from forecasting.linear_trend import linear_quantiles
-from forecasting.mixture import hard_limits
+from forecasting.mixture import deseasonalised, hard_limits
 from forecasting.naive import naive_quantiles
+from forecasting.onnx_session import ModelFailed
 from forecasting.own_models.networks import OnnxModel
 from forecasting.paths import joint_paths
 from forecasting.quantiles import monotone, sampling_weights
+from forecasting.seasons import season_steps
 from forecasting.served_state import ServedState
 
 #: The past from which dependence is taken, and from which naive forecasts are judged.
@@ -86,15 +88,25 @@ class OwnModelForecaster:
         names = tuple(request.series[row] for row in history.rows)
         rows = states.rows_for(state, names)
         calibration = observed(rows.calibration, history.values, history.judged, request.last_at_s, request.step_s)
-        quantiles, futures = self.model.foretold(request, history, rng)
+        try:
+            quantiles, futures = self.model.foretold(request, history, rng)
+        except ModelFailed:
+            failed = dict.fromkeys(names, NoForecastReason.MODEL_FAILED)
+            return silent(request, self.name, {**reasons, **failed}, now_s), state
         limits = hard_limits(history.rows, request)
         quantiles = _believable(monotone(corrected(quantiles, calibration)), history, limits)
-        paths = _paths(quantiles, futures, history, limits, request.samples, rng)
         recent, known = history.values[:, -RECENT_STEPS:], history.known[:, -RECENT_STEPS:]
+        season = season_steps(recent, known)
+        if futures is None:
+            past = deseasonalised(recent, season)
+            level, slope = one_filter(past, BELIEVED)
+            paths = joint_paths(quantiles, past, known, level, slope, limits, request.samples, rng)
+        else:
+            paths = _ordered(quantiles, futures, limits)
         calibration = issued(
             calibration,
             quantiles,
-            naive_quantiles(recent, known, calibration.leads),
+            naive_quantiles(recent, known, calibration.leads, season),
             request.last_at_s,
             request.step_s,
             linear_quantiles(recent, known, calibration.leads),
@@ -143,20 +155,11 @@ def _believable(quantiles: Floats, history: History, limits: tuple[Floats, Float
     return np.clip(quantiles, lowest[:, None, None], np.maximum(lowest, highest)[:, None, None])
 
 
-def _paths(
-    quantiles: Floats,
-    futures: Floats | None,
-    history: History,
-    limits: tuple[Floats, Floats],
-    samples: int,
-    rng: np.random.Generator,
-) -> Floats:
-    """Joint samples of the quantiles, `(rows, samples, steps)`, in the order of the model's futures or of the past."""
-    if futures is None:
-        values, known = history.values[:, -RECENT_STEPS:], history.known[:, -RECENT_STEPS:]
-        level, _ = one_filter(values, BELIEVED)
-        return joint_paths(quantiles, values, known, level, np.zeros_like(level), limits, samples, rng)
-    drawn = np.clip(quantiles @ sampling_weights(samples), limits[0][:, None, None], limits[1][:, None, None])
+def _ordered(quantiles: Floats, futures: Floats, limits: tuple[Floats, Floats]) -> Floats:
+    """Samples of the quantiles in the order of the model's own futures, `(rows, samples, steps)`: theirs is how steps
+    depend on each other, the quantiles' is how far out they lie."""
+    drawn = quantiles @ sampling_weights(futures.shape[1])
+    drawn = np.clip(drawn, limits[0][:, None, None], limits[1][:, None, None])
     ranks = np.argsort(np.argsort(futures, axis=1), axis=1)
     return np.take_along_axis(drawn.swapaxes(1, 2), ranks, axis=1)
 
