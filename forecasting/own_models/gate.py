@@ -55,6 +55,14 @@ def before_held_out(series: Sequence[Series]) -> tuple[Series, ...]:
     return tuple(one.part(0, held_out_from(one)) for one in series)
 
 
+def require_names(series: Sequence[Series]) -> None:
+    """Raises `TrainingImpossible` where two series have the same name: signals are told apart by it."""
+    names = [one.name for one in series]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TrainingImpossible(f"two series are called {twice!r}: rename a file, or name queries with NAME := PROMQL")
+
+
 def held_out_from(series: Series) -> int:
     """The first point that is for judging only."""
     return series.values.size - max(round(HELD_OUT_SHARE * series.values.size), 1)
@@ -67,11 +75,7 @@ def judged(
     seed: int,
     on_origin: Callable[[], None] = lambda: None,
 ) -> dict[str, tuple[SignalScore, ...]]:
-    """Scores of every candidate on every signal. Raises `TrainingImpossible` where two series have the same name."""
-    names = [one.name for one in series]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise TrainingImpossible(f"two series are called {twice!r}: signals are told apart by their names")
+    """Scores of every candidate on every signal, whose names must differ."""
     scores: dict[str, list[SignalScore]] = {name: [] for name in candidates}
     for cohort in _cohorts(series):
         theirs = _losses(default, cohort, seed, on_origin)

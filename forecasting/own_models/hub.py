@@ -5,7 +5,6 @@ A process of its own serves each. They give quantiles only; samples are ordered 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import select
@@ -20,45 +19,18 @@ import numpy as np
 from forecasting.forecast import Floats, ForecastRequest
 from forecasting.history import History
 from forecasting.onnx_session import ModelFailed
-from forecasting.own_models.card import REFUSED_SUFFIXES
 from forecasting.own_models.errors import HubModelInvalid
+from forecasting.own_models.hub_files import checked_files
 from forecasting.own_models.manifest import ModelEntry
 from forecasting.packing import packed, unpacked
 from forecasting.quantiles import LEVEL_ROW, NORMAL_SCORES
 
-CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 KIND = "chronos2"
 WORKER = "forecasting.own_models.hub_worker"
-LARGEST_WEIGHTS_BYTES = 2 * 2**30
 #: What the model reads and foretells: the longest past that stays within a second for tens of series, and our horizon.
 INPUT_STEPS, FEWEST_KNOWN, OUTPUT_STEPS = 1024, 64, 64
 #: How long a worker may take to load its weights, and to answer.
-START_S, ANSWER_S = 120.0, 60.0
-
-
-def checked_files(folder: Path) -> dict[str, str]:
-    """Names and checksums of a hub model's files; raises `HubModelInvalid` for a folder that holds no Chronos-2.
-
-    Both files must be there: darts would download what is missing.
-    """
-    if not folder.is_dir():
-        raise HubModelInvalid(f"{folder} is no folder: download a Chronos-2 model into one")
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in REFUSED_SUFFIXES:
-            raise HubModelInvalid(f"{path} is refused: weights are safetensors, never pickles; remove it")
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (folder / name).is_file():
-            raise HubModelInvalid(f"{folder / name} is missing: download the whole model")
-    if (folder / WEIGHTS_FILE).stat().st_size > LARGEST_WEIGHTS_BYTES:
-        raise HubModelInvalid(f"{folder / WEIGHTS_FILE} is larger than any hub model that is served")
-    try:
-        levels = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["chronos_config"]["quantiles"]
-        known = [float(level) for level in levels]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HubModelInvalid(f"{folder / CONFIG_FILE} describes no Chronos-2 model: {error!r}") from error
-    if known != sorted(known) or not 0.0 < known[0] < 0.5 < known[-1] < 1.0:
-        raise HubModelInvalid(f"{folder / CONFIG_FILE} names quantiles that are no rising levels")
-    return {name: _sha256(folder / name) for name in (CONFIG_FILE, WEIGHTS_FILE)}
+START_S, ANSWER_S = 300.0, 60.0
 
 
 def hub_entry(folder: Path, model_id: str, created_at: str) -> ModelEntry:
@@ -148,8 +120,3 @@ def at_our_levels(quantiles: Floats, levels: Floats) -> Floats:
     # Not the interpolated place but the score itself, so that levels beyond theirs are reached too.
     share = (NORMAL_SCORES - scores[below]) / (scores[below + 1] - scores[below])
     return np.asarray(quantiles[..., below] * (1.0 - share) + quantiles[..., below + 1] * share)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

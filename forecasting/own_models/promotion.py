@@ -10,7 +10,7 @@ from pathlib import Path
 from forecasting.forecast import Forecaster
 from forecasting.own_models.card import ModelKind, read_card
 from forecasting.own_models.chosen import chosen_forecaster
-from forecasting.own_models.gate import SignalScore, before_held_out, held_out_from, judged, winners
+from forecasting.own_models.gate import SignalScore, before_held_out, held_out_from, judged, require_names, winners
 from forecasting.own_models.manifest import Manifest, ModelEntry
 from forecasting.own_models.registry import exists, free_id, model_files, read_registry, registered
 from forecasting.own_models.runner import OwnModelForecaster
@@ -59,9 +59,10 @@ def train_and_promote(
     """Adds models to the registry in `folder` and promotes each for the signals on which it beats `default`.
 
     Models are trained on all but the newest part of the series and judged on that part, as they will be served. Models
-    promoted before are judged again beside them, unless they may have seen that part. Hub models
-    stand before the same gate. Raises `TrainingImpossible`, `RegistryInvalid`.
+    promoted before are judged again beside them, unless they may have seen that part. Hub models stand before the same
+    gate. Raises `TrainingImpossible`, `RegistryInvalid`.
     """
+    require_names(series)
     before = read_registry(folder) if exists(folder) else Manifest()
     learned_from = before_held_out(series)
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from forecasting.onnx_session import sha256_of
 from forecasting.own_models.card import CARD_FILE, GRAPH_FILE, REFUSED_SUFFIXES
-from forecasting.own_models.errors import RegistryInvalid
+from forecasting.own_models.errors import HubModelInvalid, RegistryInvalid
+from forecasting.own_models.hub_files import checked_files
 from forecasting.own_models.manifest import Manifest, ModelEntry, PromotionSet, manifest_json, parsed_manifest
 
 MANIFEST_FILE, LOCK_FILE = "registry.json", ".lock"
@@ -51,6 +52,8 @@ def exists(folder: Path) -> bool:
 
 def model_folder(folder: Path, entry: ModelEntry) -> Path:
     """Where a model's files are, all of them checked; raises `RegistryInvalid` unless they are what was registered."""
+    if entry.hub_folder is not None:
+        return _hub_folder(Path(entry.hub_folder), entry)
     own = folder / entry.id
     if not own.is_dir():
         raise RegistryInvalid(f"{own} is missing: restore it, or take its model out with `foresail models remove`")
@@ -68,10 +71,8 @@ def problems(folder: Path, manifest: Manifest) -> dict[str, str]:
     """What is wrong with models that are promoted now, by their names; the default stands in for these."""
     found = {}
     for model_id in sorted(set(manifest.promoted.values())):
-        entry = manifest.model(model_id)
         try:
-            if entry.hub_folder is None:
-                model_folder(folder, entry)
+            model_folder(folder, manifest.model(model_id))
         except RegistryInvalid as error:
             found[model_id] = str(error)
     return found
@@ -119,9 +120,7 @@ def rolled_back(folder: Path, to: int | None = None) -> Manifest:
         target = to if to is not None else manifest.set_numbered(manifest.active or 0).before
         if target is not None:
             for model_id in set(manifest.set_numbered(target).signals.values()):
-                entry = manifest.model(model_id)
-                if entry.hub_folder is None:
-                    model_folder(folder, entry)
+                model_folder(folder, manifest.model(model_id))
         after = replace(manifest, active=target)
         _write(folder, after)
         return after
@@ -145,6 +144,16 @@ def removed(folder: Path, model_id: str) -> Manifest:
         _write(folder, after)
         shutil.rmtree(folder / model_id, ignore_errors=True)
         return after
+
+
+def _hub_folder(own: Path, entry: ModelEntry) -> Path:
+    try:
+        found = checked_files(own)
+    except HubModelInvalid as error:
+        raise RegistryInvalid(str(error)) from error
+    if found != dict(entry.files):
+        raise RegistryInvalid(f"{own} was changed since it was judged: judge it again with `foresail train --hub`")
+    return own
 
 
 def _tidied(folder: Path, manifest: Manifest) -> Manifest:
