@@ -14,6 +14,7 @@ from forecasting.own_models.gate import (
     before_held_out,
     held_out_from,
     judged,
+    require_names,
     score,
     winners,
 )
@@ -142,7 +143,7 @@ def test_the_best_of_several_better_models_wins() -> None:
 
 def test_two_series_of_one_name_are_refused() -> None:
     with pytest.raises(TrainingImpossible, match="two series are called 'a'"):
-        judged({}, Constant(0.0), [_flat("a"), _flat("a")], seed=0)
+        require_names([_flat("a"), _flat("b"), _flat("a")])
 
 
 def test_forecasters_see_no_future(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from forecasting.fallback import FallbackForecaster
 from forecasting.features import Scaling
-from forecasting.forecast import LEVELS
+from forecasting.forecast import LEVELS, ForecastRequest, NoForecastReason
+from forecasting.onnx_session import ModelFailed
 from forecasting.own_models.card import ModelCard, ModelKind, TrainingSummary
+from forecasting.own_models.chosen import ChosenForecaster
 from forecasting.own_models.networks import StepByStep, sampled
+from forecasting.own_models.runner import OwnModelForecaster
 from forecasting.own_models.windows import COVARIATES, ModelInput
 
 LEVEL_ROW = np.asarray(LEVELS, dtype=np.float32)
@@ -102,3 +106,34 @@ def test_one_seed_gives_one_future() -> None:
     second, _ = _walking()[0].foretell(_given(1.0), 100, np.random.default_rng(3))
 
     np.testing.assert_array_equal(first, second)
+
+
+class Broken:
+    """A model of any step that fails when it is asked."""
+
+    step_s, input_steps, fewest_known, reach_steps = None, 16, 8, 64
+
+    def foretold(self, *_: Any) -> Any:
+        raise ModelFailed("out of memory")
+
+
+def test_a_model_that_fails_is_a_reason_and_no_exception() -> None:
+    request = ForecastRequest(("a", "b"), np.stack([np.arange(40.0), np.full(40, np.nan)]), 60.0, 0.0, 8)
+
+    forecast, _ = OwnModelForecaster("broken", Broken()).forecast(request, None, 0.0, np.random.default_rng(0))
+
+    assert forecast.unavailable == {"a": NoForecastReason.MODEL_FAILED, "b": NoForecastReason.ALL_MISSING}
+
+
+def test_a_promoted_model_that_fails_leaves_its_signals_to_the_default() -> None:
+    request = ForecastRequest(("a", "b"), np.random.default_rng(0).normal(size=(2, 200)), 60.0, 0.0, 8)
+    broken = OwnModelForecaster("broken", Broken())
+    default, _ = FallbackForecaster().forecast(request, None, 0.0, np.random.default_rng(0))
+
+    chosen, _ = ChosenForecaster(FallbackForecaster(), {"broken": broken}, {"a": "broken"}).forecast(
+        request, None, 0.0, np.random.default_rng(0)
+    )
+
+    np.testing.assert_array_equal(chosen.quantiles, default.quantiles)
+    assert chosen.fell_back
+    assert chosen.unavailable == {}
