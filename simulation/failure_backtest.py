@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import joblib
@@ -21,6 +22,7 @@ from forecasting.history import Bools
 from simulation.failure_alarms import CONFIRMED, Outcome, Setting, Tally, tallied
 from simulation.failure_episodes import FIRST_SEED, WEEK_POINTS, Episode, Panel, panel_of
 from simulation.failure_generator import drawn_kinds, failing, healthy_week, near_miss
+from simulation.failure_measured import measured_episodes
 from simulation.failure_methods import ByChangePoint, ByForecast, ByLevel, ByLine, FailureMethod
 from simulation.failure_scores import (
     Chances,
@@ -41,8 +43,10 @@ from simulation.scoring.statistics import Estimate
 from simulation.streams import generator
 
 Split = Literal["tuning", "test"]
+Part = Literal["episodes", "weeks", "measured"]
 Fleet = tuple[Episode, ...]
 SPLITS: tuple[Split, ...] = ("tuning", "test")
+PARTS: tuple[Part, ...] = ("weeks", "episodes")  # the long ones first
 #: Healthy weeks are looked at every five minutes, and every minute while something is suspicious.
 WEEK_LOOKS_EVERY = 5
 #: Chances are judged for failures within so many minutes.
@@ -75,6 +79,7 @@ class Plan:
     false_alarms_per_week: float = 1.0
     workers: int | None = None
     shop_runs: int | None = None
+    data: Path | None = None  # measured series, on which every alarm is false
 
     @property
     def weeks(self) -> float:
@@ -95,6 +100,7 @@ class MethodResult:
     false_alarms_by_kind: Mapping[str, int]
     precision: Estimate
     near_misses_alarmed: Estimate
+    measured_alarms: float | None  # per week of minutes and 100 measured series, None without measured series
     chances: tuple[Chances, ...]
     budgets: Mapping[float, tuple[float, float]]  # asked for → (recall, false alarms per week) on the test split
     fell_back: bool
@@ -122,7 +128,7 @@ class _Part:
 class _Job(NamedTuple):
     method: str
     split: Split
-    weeks: bool
+    part: Part
 
 
 def _generative() -> Forecaster:
@@ -175,20 +181,27 @@ def weeks_of(split: Split, plan: Plan) -> tuple[Episode, ...]:
 
 
 def backtest(plan: Plan, on_done: Callable[[str], None] = lambda _: None) -> Result:
-    """Every method on every part; `on_done` hears of each finished job (there are `jobs(plan)` of them)."""
+    """Every method on every part; `on_done` hears of each finished job (there are `jobs(plan)` of them).
+
+    Raises `MethodUnknown`, and `MeasuredDataMissing` where `plan.data` holds nothing to use.
+    """
     for name in plan.models:
         method_named(name)
     shop = _simulated(plan, on_done)
     episodes = {split: episodes_of(split, plan, shop[split]) for split in SPLITS}
-    todo = [_Job(name, split, weeks) for weeks in (True, False) for name in plan.models for split in SPLITS]
+    todo = [_Job(name, split, part) for part in PARTS for name in plan.models for split in SPLITS]
+    measured = () if plan.data is None else measured_episodes(plan.data, FIRST_SEED + plan.seed)
+    if measured:
+        todo += [_Job(name, "test", "measured") for name in plan.models]
     parts: dict[_Job, _Part] = {}
-    work = (joblib.delayed(_measured)(job, plan, None if job.weeks else episodes[job.split]) for job in todo)
+    given = {(split, "episodes"): episodes[split] for split in SPLITS} | {("test", "measured"): measured}
+    work = (joblib.delayed(_carried_out)(job, plan, given.get((job.split, job.part))) for job in todo)
     for job, part in zip(todo, _spread(work, len(todo), plan.workers), strict=True):
         parts[job] = part
-        on_done(f"{job.method} · {'healthy weeks' if job.weeks else 'episodes'} · {job.split}")
+        on_done(f"{job.method} · {job.part} · {job.split}")
     fleets: dict[Split, Fleet] = {split: weeks_of(split, plan) for split in SPLITS}
     panels = {split: panel_of(episodes[split]) for split in SPLITS}
-    methods = tuple(_judged(name, plan, parts, panels, fleets) for name in plan.models)
+    methods = tuple(_judged(name, plan, parts, panels, fleets, measured) for name in plan.models)
     tested = episodes["test"]
     return Result(
         plan=plan,
@@ -202,7 +215,7 @@ def backtest(plan: Plan, on_done: Callable[[str], None] = lambda _: None) -> Res
 
 def jobs(plan: Plan) -> int:
     """How often `on_done` is called."""
-    return 2 * _shop_runs(plan) + 4 * len(plan.models)
+    return 2 * _shop_runs(plan) + (4 if plan.data is None else 5) * len(plan.models)
 
 
 def _shop_runs(plan: Plan) -> int:
@@ -230,24 +243,29 @@ def _spread(work: Iterable[Any], count: int, workers: int | None) -> Iterator[An
     yield from joblib.Parallel(n_jobs=processes, backend="loky", return_as="generator")(work)
 
 
-def _measured(job: _Job, plan: Plan, episodes: tuple[Episode, ...] | None) -> _Part:
+def _carried_out(job: _Job, plan: Plan, episodes: tuple[Episode, ...] | None) -> _Part:
     panel = panel_of(weeks_of(job.split, plan) if episodes is None else episodes)
     method = method_named(job.method)
-    scores, fell_back = method.scores(panel, WEEK_LOOKS_EVERY if job.weeks else 1)
-    looks = None if job.weeks else looks_of(panel, scores)
+    scores, fell_back = method.scores(panel, 1 if job.part == "episodes" else WEEK_LOOKS_EVERY)
+    looks = looks_of(panel, scores) if job.part == "episodes" else None
     return _Part(tallied(panel, scores, method.thresholds), looks, fell_back)
 
 
 def _judged(
-    name: str, plan: Plan, parts: Mapping[_Job, _Part], panels: Mapping[Split, Panel], fleets: Mapping[Split, Fleet]
+    name: str,
+    plan: Plan,
+    parts: Mapping[_Job, _Part],
+    panels: Mapping[Split, Panel],
+    fleets: Mapping[Split, Fleet],
+    measured: Fleet,
 ) -> MethodResult:
     method, rng = method_named(name), generator(FIRST_SEED + plan.seed, "bootstrap", name)
-    test, panel, fleet = parts[_Job(name, "test", False)], panels["test"], fleets["test"]
-    healthy = parts[_Job(name, "test", True)].tally
+    test, panel, fleet = parts[_Job(name, "test", "episodes")], panels["test"], fleets["test"]
+    healthy = parts[_Job(name, "test", "weeks")].tally
 
     def tuned_for(per_week: float) -> Mapping[bool, Setting]:
         tuning = _Tuning(
-            parts[_Job(name, "tuning", False)].tally, panels["tuning"], parts[_Job(name, "tuning", True)].tally,
+            parts[_Job(name, "tuning", "episodes")].tally, panels["tuning"], parts[_Job(name, "tuning", "weeks")].tally,
             fleets["tuning"],
         )  # fmt: skip
         return {fluctuating: _setting(tuning, fluctuating, per_week, plan.weeks) for fluctuating in (False, True)}
@@ -271,8 +289,9 @@ def _judged(
         false_alarms_by_kind=_by_kind(fleet, weeks),
         precision=_precision(outcome, weeks, rng),
         near_misses_alarmed=resampled(alarmed, lambda drawn: float(drawn.mean()) if drawn.size else float("nan"), rng),
+        measured_alarms=_on_measured(parts.get(_Job(name, "test", "measured")), measured, settings),
         chances=_chances(
-            method, settings, parts[_Job(name, "tuning", False)].looks, panels["tuning"], test.looks, panel
+            method, settings, parts[_Job(name, "tuning", "episodes")].looks, panels["tuning"], test.looks, panel
         ),
         budgets={
             budget: (
@@ -282,7 +301,7 @@ def _judged(
             for budget in BUDGETS
             for tuned in (tuned_for(budget),)
         },
-        fell_back=test.fell_back or parts[_Job(name, "test", True)].fell_back,
+        fell_back=test.fell_back or parts[_Job(name, "test", "weeks")].fell_back,
     )
 
 
@@ -304,6 +323,13 @@ def _setting(tuning: _Tuning, fluctuating: bool, per_week: float, weeks: float) 
 
 def _under(tally: Tally, episodes: Sequence[Episode], settings: Mapping[bool, Setting]) -> Outcome:
     return tally.under([settings[fluctuating] for fluctuating in _fluctuates(episodes).tolist()])
+
+
+def _on_measured(part: _Part | None, signals: Fleet, settings: Mapping[bool, Setting]) -> float | None:
+    if part is None:
+        return None
+    watched = sum(signal.watched_points for signal in signals) / WEEK_POINTS
+    return float(_under(part.tally, signals, settings).false_alarms.sum()) / watched * 100.0
 
 
 def _fluctuates(episodes: Sequence[Episode]) -> Bools:

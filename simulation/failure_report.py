@@ -79,6 +79,9 @@ def page(result: Result) -> str:
     lines += _table_by("kind", result, lambda method: method.by_kind)
     lines += _table_by("source", result, lambda method: method.by_source)
     lines += _budgets(result)
+    if result.plan.data is not None:
+        told = "; ".join(f"{m.name} {_number(m.measured_alarms, 1)}" for m in result.methods)
+        lines += ["## Measured series", "", f"False alarms per week of looks and 100 series: {told}.", ""]
     return "\n".join(lines)
 
 
@@ -173,6 +176,7 @@ def _method(method: MethodResult) -> dict[str, Any]:
         "false_alarms_per_week_ci95": _interval(method.false_alarms_per_week),
         "false_alarms_by_kind": dict(method.false_alarms_by_kind),
         "near_misses_alarmed": _rounded(method.near_misses_alarmed.mean),
+        "measured_false_alarms_per_week": _rounded(method.measured_alarms),
         **brier,
         **skill,
         "reliability": {

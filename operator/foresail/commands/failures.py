@@ -29,6 +29,9 @@ def backtest_failures(
     false_alarms_per_week: Annotated[
         float, typer.Option(min=0.01, help="For which every method is tuned, per 100 workloads.")
     ] = 1.0,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of measured series: counts false alarms on them too.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small run: shows that it works, ranks nothing.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for JSON, tables and the reliability picture.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON and nothing else.")] = False,
@@ -47,7 +50,7 @@ def backtest_failures(
         make_folder(out, "--out")
     if quick:
         episodes, workloads, days = QUICK_EPISODES, QUICK_WORKLOADS, QUICK_DAYS
-    _carry_out(Plan(names, seed, episodes, workloads, days, false_alarms_per_week, jobs), out, as_json)
+    _carry_out(Plan(names, seed, episodes, workloads, days, false_alarms_per_week, jobs, data=data), out, as_json)
 
 
 def _names(models: str) -> tuple[str, ...]:
@@ -64,11 +67,15 @@ def _carry_out(plan: Plan, out: Path | None, as_json: bool) -> None:
     from foresail.terminal import PLAIN_WIDTH
     from simulation import failure_report
     from simulation.failure_backtest import backtest, jobs
+    from simulation.failure_measured import MeasuredDataMissing
 
     watched = Console(stderr=True)
     with Progress(console=watched, disable=as_json or not watched.is_terminal, transient=True) as bar:
         task = bar.add_task("starting", total=jobs(plan))
-        result = backtest(plan, lambda done: bar.update(task, advance=1, description=done))
+        try:
+            result = backtest(plan, lambda done: bar.update(task, advance=1, description=done))
+        except MeasuredDataMissing as error:
+            refuse(str(error))
     written = () if out is None else failure_report.write(result, out)
     if as_json:
         typer.echo(json.dumps(failure_report.as_json(result)))
