@@ -22,8 +22,9 @@ from forecasting.series_files import Series
 def fit(series: Sequence[Series], kind: str, seconds: float, seed: int, out: Path, most_epochs: int = 10_000) -> Path:
     """`out`, which now holds `model.onnx` and `card.json` of a model of `kind` trained on all `series` together.
 
-    Training takes about `seconds`; `most_epochs` may end it earlier, and makes it repeat itself exactly. Raises
-    `TrainingImpossible` for series that are too short, too empty or of different steps.
+    Training takes about `seconds`, loading libraries and exporting not counted; `most_epochs` may end it earlier. It is
+    seeded, yet the learning rate follows the clock, so that two runs differ a little. Raises `TrainingImpossible` for
+    series that are too short, too empty or of different steps.
     """
     started_s = time.monotonic()
     kind = ModelKind(kind)
