@@ -67,7 +67,7 @@ def read_table(path: Path) -> Table:
     header, body = _header_and_body(rows)
     if not body:
         raise SeriesFileInvalid(f"{path}: there is a header and no line of data: give at least two")
-    width = max(len(row) for _, row in body)
+    width = max(len(cells) for cells in (*header, *(row for _, row in body)))
     time_at = _time_column(header, body)
     names = _names(header, width, time_at)
     texts = [tuple(row[at].strip() if at < len(row) else "" for _, row in body) for at in range(width)]

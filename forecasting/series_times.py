@@ -18,6 +18,9 @@ _FINER_UNITS: Final = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 #: 2261, which no measurement comes from; digits like 20240501120000 would land beyond it.
 _LAST_UNIX_S: Final = 9.2e9
 
+#: In whatever unit.
+_MOST: Final = 1e20
+
 _CLOCK = r"(?:[T ,_]+(?P<hour>\d{1,2})(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?P<fraction>[.,]\d+)?)?)?)?"
 _TAIL = (
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}:?(?:\d{2})?)?(?:\s*(?:UTC|GMT))?(?:\s*m=\S+)?"
@@ -66,7 +69,7 @@ def times_s(texts: Sequence[str]) -> tuple[Floats, bool]:
 def _numbers_s(texts: Sequence[str]) -> tuple[Floats, bool]:
     values = np.empty(len(texts))
     for row, text in enumerate(texts):
-        if not is_number(text):
+        if not is_number(text) or abs(float(text)) > _MOST:
             raise TimeUnreadable(row, text)
         values[row] = float(text)
     middle = float(np.median(values))

@@ -223,6 +223,8 @@ def test_reads_utf_16_and_marks_of_utf_8(file):
         pytest.param(
             "time,v\n20240228120000,1\n20240228120100,2\n", ("line 2", "no time"), id="digits-that-are-no-unix-time"
         ),
+        pytest.param("time,v\n1e308,1\n1e308,2\n", ("line 2", "no time"), id="time-beyond-measure"),
+        pytest.param("a,b,time\n1,2\n3,4\n", ("line 2", "'' is no time"), id="lines-without-their-time"),
         pytest.param("t,v\n60,1\n60,2\n", ("same time",), id="one-time"),
         pytest.param("t,v,label\n0,1,0\n60,2,odd\n", ("line 3", "'label'", "'odd'", "1 or 0"), id="label"),
         pytest.param("t,v\n0,\n60,nan\n120,4\n", ("no column holds 2", "1"), id="too-few-numbers"),
