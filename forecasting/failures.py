@@ -31,6 +31,8 @@ TURN_RATIO = 0.1
 NEARLY_RATIO = 0.05
 #: Precedents are looked for in means of so many points.
 SMOOTHED_POINTS = 5
+#: A trend is read over so many points, and believed where it explains this share of their variance.
+TREND_POINTS, TREND_FIT = 15, 0.9
 #: Earliest, likely and latest time of a failure are these quantiles of the time to it.
 PASSAGE_LEVELS = (0.1, 0.5, 0.9)
 
@@ -222,13 +224,36 @@ def turned_back(values: Floats, limits: Floats) -> tuple[Floats, Floats]:
     return np.maximum(turns - hits, 0.0), hits
 
 
+def trend_reaches(values: Floats, limits: Floats, steps: Sequence[int]) -> Floats:
+    """1 where the trend of the last quarter of an hour, carried on, is at the limit after so many steps, else 0.
+
+    `(series, len(steps))`. Only a trend counts that rises and explains nearly all of its points. A forecaster that has
+    seen a day of calm believes in a new leak too late; together with precedents this does not.
+    """
+    if values.shape[1] < TREND_POINTS:
+        return np.zeros((values.shape[0], len(steps)))
+    recent = values[:, -TREND_POINTS:]
+    known: NDArray[np.bool_] = np.asarray(np.isfinite(recent).all(axis=1))
+    recent = np.where(known[:, None], recent, 0.0)
+    before = np.arange(1.0 - TREND_POINTS, 1.0)
+    centred = before - before.mean()
+    deviations = recent - recent.mean(axis=1, keepdims=True)
+    spread = float(centred @ centred)
+    slope: Floats = np.asarray(deviations @ centred / spread)
+    fits = slope**2 * spread >= TREND_FIT * (deviations**2).sum(axis=1)
+    newest = recent.mean(axis=1) - slope * before.mean()
+    ahead = newest[:, None] + slope[:, None] * np.asarray(steps, dtype=np.float64)
+    believed = (known & fits & (slope > 0.0))[:, None]
+    return np.asarray(believed & (ahead >= limits[:, None]), dtype=np.float64)
+
+
 def with_precedents(probability: Floats, survived: Floats, hit: Floats) -> Floats:
     """Chances `(series, …)` in the light of what came of it when the same signal was as near before.
 
     The forecast counts as one precedent of its own: after n turns back without a failure 1 / (n + 1) of it is left.
     """
     kept = (1.0 + hit) / (1.0 + hit + survived)
-    return probability * kept.reshape(-1, *(1,) * (probability.ndim - 1))
+    return np.asarray(probability * kept.reshape(-1, *(1,) * (probability.ndim - 1)))
 
 
 def _arrivals(values: Floats, bound: Floats) -> Floats:

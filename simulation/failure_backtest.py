@@ -23,7 +23,7 @@ from simulation.failure_alarms import CONFIRMED, Outcome, Setting, Tally, tallie
 from simulation.failure_episodes import FIRST_SEED, WEEK_POINTS, Episode, Panel, panel_of
 from simulation.failure_generator import drawn_kinds, failing, healthy_week, near_miss
 from simulation.failure_measured import measured_episodes
-from simulation.failure_methods import ByChangePoint, ByForecast, ByLevel, ByLine, FailureMethod
+from simulation.failure_methods import ByChangePoint, ByForecast, ByLevel, ByLine, ByTrend, FailureMethod
 from simulation.failure_scores import (
     Chances,
     Foreseen,
@@ -146,11 +146,14 @@ METHODS: Mapping[str, Callable[[], FailureMethod]] = {
     "foresail": lambda: ByForecast("foresail", _generative),
     "foresail-fallback": lambda: ByForecast("foresail-fallback", _fallback),
     "foresail-no-precedents": lambda: ByForecast("foresail-no-precedents", _generative, precedents=False),
+    "trend-precedents": ByTrend,
     "predict-linear": ByLine,
     "change-point": ByChangePoint,
     "static-threshold": ByLevel,
 }
-DEFAULT_METHODS = ("foresail", "foresail-fallback", "predict-linear", "change-point", "static-threshold")
+DEFAULT_METHODS = (
+    "foresail", "foresail-fallback", "trend-precedents", "predict-linear", "change-point", "static-threshold",
+)  # fmt: skip
 
 
 def method_named(name: str) -> FailureMethod:

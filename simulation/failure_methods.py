@@ -13,7 +13,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.failures import reached, turned_back, with_precedents, within_reach, worth_forecasting
+from forecasting.failures import (
+    TREND_POINTS,
+    reached,
+    trend_reaches,
+    turned_back,
+    with_precedents,
+    within_reach,
+    worth_forecasting,
+)
 from forecasting.forecast import Floats, Forecaster, ForecastRequest
 from simulation.failure_episodes import STEP_S, Panel
 from simulation.failure_lines import line_since_change, trailing_line
@@ -81,7 +89,8 @@ class FailureMethod(Protocol):
 class ByForecast:
     """P(the limit is reached in time), read from the joint futures of a forecaster.
 
-    With `precedents` it counts less where the signal was as near before and turned back.
+    Half of the variants also take a clear trend at its word. With `precedents` both count less where the signal was as
+    near before and turned back.
     """
 
     name: str
@@ -91,7 +100,8 @@ class ByForecast:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        return tuple(f"within {minutes} min" for minutes in WITHIN_MIN)
+        plain = tuple(f"within {minutes} min" for minutes in WITHIN_MIN)
+        return (*plain, *(f"{variant} or by its trend" for variant in plain))
 
     @property
     def thresholds(self) -> Thresholds:
@@ -105,7 +115,7 @@ class ByForecast:
         """Signals that are not worth a forecast have no chance; suspicious ones are looked at every minute."""
         forecaster, rng, state = self.make(), np.random.default_rng(self.seed), None
         first = panel.watched_from
-        scores = np.full((len(WITHIN_MIN), len(panel.episodes), panel.columns - first), np.nan, dtype=np.float32)
+        scores = np.full((len(self.variants), len(panel.episodes), panel.columns - first), np.nan, dtype=np.float32)
         fell_back = False
         suspicious = np.zeros(len(panel.episodes), dtype=bool)
         lingers_until = np.zeros(len(panel.episodes), dtype=np.intp)
@@ -138,11 +148,49 @@ class ByForecast:
                 state = after
             chance = reached(forecast.paths, panel.limits[rows], window[:, -1])
             chance = chance[:, list(WITHIN_MIN)]
+            trend = trend_reaches(window, panel.limits[rows], WITHIN_MIN)
+            chance = np.concatenate([chance, np.fmax(chance, trend)], axis=1)
             if self.precedents:
                 chance = with_precedents(chance, *turned_back(window, panel.limits[rows]))
             scores[:, rows, column - first] = chance.T
             suspicious[rows] = ~(chance[:, -1] < _SUSPICIOUS)
         return Scored(scores, fell_back)
+
+
+@dataclass(frozen=True, slots=True)
+class ByTrend:
+    """The rule of `ByForecast` without any forecast: a clear trend in the light of precedents."""
+
+    name: str = "trend-precedents"
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(f"within {minutes} min by its trend" for minutes in WITHIN_MIN)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        return CHANCES
+
+    @property
+    def chances(self) -> Mapping[int, int]:
+        return {}
+
+    def scores(self, panel: Panel, every: int) -> Scored:
+        first = panel.watched_from
+        scores = np.full((len(self.variants), len(panel.episodes), panel.columns - first), np.nan, dtype=np.float32)
+        suspicious = np.zeros(len(panel.episodes), dtype=bool)
+        for column in range(first, panel.columns):
+            alive = column < panel.ends
+            rows = np.flatnonzero(alive if (column - first) % every == 0 else alive & suspicious)
+            recent = panel.values[rows, max(0, column + 1 - TREND_POINTS) : column + 1]
+            score = trend_reaches(recent, panel.limits[rows], WITHIN_MIN)
+            rising = np.flatnonzero(score[:, -1] > 0.0)
+            if rising.size:
+                window = panel.values[rows[rising], max(0, column + 1 - _CONTEXT_POINTS) : column + 1]
+                score[rising] = with_precedents(score[rising], *turned_back(window, panel.limits[rows[rising]]))
+            scores[:, rows, column - first] = score.T
+            suspicious[rows] = score[:, -1] >= _SUSPICIOUS
+        return Scored(scores)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from forecasting.failures import (
     curves_of,
     failure_forecasts,
     reached,
+    trend_reaches,
     turned_back,
     with_precedents,
     within_reach,
@@ -171,6 +172,17 @@ def test_a_history_of_failures_is_no_comfort():
     survived, hit = turned_back(now[None], np.asarray([100.0]))
 
     assert (survived.tolist(), hit.tolist()) == ([0.0], [3.0])
+
+
+def test_a_trend_counts_where_it_explains_its_points():
+    line = 50.0 + 2.0 * np.arange(15.0)  # 78 at the newest point: 11 steps to 100
+    noisy = line + 20.0 * np.cos(np.pi * np.arange(15.0))
+    falling, gap = line[::-1], np.where(np.arange(15) == 7, np.nan, line)
+
+    found = trend_reaches(np.stack([line, noisy, falling, gap]), np.full(4, 100.0), (10, 11, 60))
+
+    assert found.tolist() == [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    assert not trend_reaches(line[None, 1:], np.asarray([100.0]), (60,)).any()  # too few points
 
 
 def test_a_fall_from_the_brink_was_a_kill_between_two_scrapes():

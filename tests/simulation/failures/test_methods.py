@@ -8,7 +8,7 @@ import pytest
 from forecasting.failures import SignalKind
 from forecasting.forecast import LEVELS, Forecast
 from simulation.failure_episodes import Episode, panel_of
-from simulation.failure_methods import WITHIN_MIN, ByChangePoint, ByForecast, ByLevel, ByLine
+from simulation.failure_methods import WITHIN_MIN, ByChangePoint, ByForecast, ByLevel, ByLine, ByTrend
 
 
 @dataclass
@@ -93,6 +93,29 @@ def test_a_model_that_failed_is_reported():
 
     assert ByForecast("fake", lambda: StraightOn(fell_back=True)).scores(panel, every=1).fell_back
     assert not ByForecast("fake", StraightOn).scores(panel, every=1).fell_back
+
+
+def test_a_clear_trend_is_taken_at_its_word_by_half_of_the_variants():
+    flat = np.full(4, 20.0)  # what this forecaster says of a series that stands still in its last step
+    values = np.concatenate([np.full(50, 20.0), 20.0 + 3.0 * np.arange(1.0, 20.0), [77.0], flat])[:70]
+    panel = panel_of([episode(values)])
+    method = ByForecast("fake", StraightOn)
+
+    scores = method.scores(panel, every=1).scores[:, 0, -1]
+
+    # The last step does not rise, so no future does; the trend of three a minute is there in eight minutes.
+    assert scores[: len(WITHIN_MIN)].tolist() == [0.0, 0.0, 0.0, 0.0]
+    assert scores[len(WITHIN_MIN) :].tolist() == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_the_trend_alone_needs_no_forecaster():
+    panel = panel_of([episode(RISING)])
+
+    scores = ByTrend().scores(panel, every=1).scores[:, 0]
+
+    # Rising by one a minute since minute 50; at minute 79 the value is 50.
+    assert scores[:, -1].tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert not scores[:, :10].any()
 
 
 def test_lines_and_levels_are_read_as_shares_of_the_limit():
