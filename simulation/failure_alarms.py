@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.failures import confirmations
+from forecasting.alarm_evidence import confirmations
 from forecasting.history import Bools, Ints
 from simulation.failure_episodes import Panel
 from simulation.failure_methods import Scores, Thresholds

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from simulation.failure_backtest import MethodResult, Result
+from simulation.failure_backtest import Result
+from simulation.failure_judging import MethodResult
 from simulation.failure_scores import USEFUL_LEAD_S, Chances, Foreseen
 from simulation.scoring.statistics import Estimate
 

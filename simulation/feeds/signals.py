@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forecasting.failures import worth_forecasting
+from forecasting.alarm_evidence import worth_forecasting
 from forecasting.forecast import Floats
 from policies.model import SignalHistory, SignalTarget
 

@@ -3,20 +3,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from forecasting.failures import (
-    FailureLimit,
-    HittingCurve,
-    SignalKind,
-    certificate_curve,
+from forecasting.alarm_evidence import (
     confirmations,
-    curves_of,
-    failure_forecasts,
-    reached,
     trend_reaches,
     turned_back,
     with_precedents,
     within_reach,
     worth_forecasting,
+)
+from forecasting.failures import (
+    FailureLimit,
+    HittingCurve,
+    SignalKind,
+    certificate_curve,
+    curves_of,
+    failure_forecasts,
+    reached,
 )
 from forecasting.forecast import LEVELS, Forecast, NoForecastReason
 from forecasting.hitting import Direction

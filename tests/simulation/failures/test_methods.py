@@ -8,7 +8,8 @@ import pytest
 from forecasting.failures import SignalKind
 from forecasting.forecast import LEVELS, Forecast
 from simulation.failure_episodes import Episode, panel_of
-from simulation.failure_methods import WITHIN_MIN, ByChangePoint, ByForecast, ByLevel, ByLine, ByTrend
+from simulation.failure_methods import WITHIN_MIN, ByForecast, ByTrend
+from simulation.failure_rules import ByChangePoint, ByLevel, ByLine
 
 
 @dataclass
