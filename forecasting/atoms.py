@@ -9,20 +9,24 @@ from forecasting.history import Bools
 
 #: A value that this share of the known points has is an atom.
 LEAST_SHARE = 0.1
+RECENT_STEPS = 1024
 
 
 def snapped(quantiles: Floats, values: Floats, known: Bools) -> Floats:
     """`quantiles` `(rows, steps, levels)` with those nearer to an atom than to any other value seen moved onto it.
 
-    Looked at are the lowest and the middle value of the history, `values` and `known` `(rows, points)`. Order is kept.
+    Looked at are the lowest and the middle value of the newest points, which have to return often; "any other value" is
+    of the whole history, `values` and `known` `(rows, points)`. Order is kept.
     """
-    for atom in (_lowest(values, known), _middle(values, known)):
-        same = (values == atom[:, None]) & known
-        rows = np.flatnonzero(same.sum(axis=1) >= LEAST_SHARE * np.maximum(known.sum(axis=1), 1))
+    recent, measured = values[:, -RECENT_STEPS:], known[:, -RECENT_STEPS:]
+    for atom in (_lowest(recent, measured), _middle(recent, measured)):
+        often = ((recent == atom[:, None]) & measured).sum(axis=1)
+        rows = np.flatnonzero(often >= LEAST_SHARE * np.maximum(measured.sum(axis=1), 1))
         if rows.size == 0:
             continue
         centre = atom[rows, None]
-        away = np.where(known[rows] & ~same[rows], np.abs(values[rows] - centre), np.inf).min(axis=1)
+        others = known[rows] & (values[rows] != centre)
+        away = np.where(others, np.abs(values[rows] - centre), np.inf).min(axis=1)
         reach = 0.5 * np.where(np.isfinite(away), away, 0.0)
         near = np.abs(quantiles[rows] - centre[:, :, None]) < reach[:, None, None]
         quantiles = quantiles.copy()

@@ -98,8 +98,12 @@ def _departures(values: Floats, level: Floats, slope: Floats, origins: Ints, ste
     """
     middle = max(1, steps // 2)
     typical = np.abs(values[:, middle:] - level[:, :-middle]).mean(axis=1, keepdims=True)
-    unit = 1.0 / np.maximum(typical, 1e-300)
     centre = level[:, -1:]
+    # Kept within what float32 holds, also where a row hardly ever moves but by a lot.
+    farthest = np.maximum(
+        np.abs(values - centre).max(axis=1, keepdims=True), np.abs(level - centre).max(axis=1, keepdims=True)
+    )
+    unit = 1.0 / np.maximum(typical, np.maximum(1e-30 * farthest, 1e-300))
     came = ((values - centre) * unit).astype(np.float32)
     believed = ((level[:, origins] - centre) * unit).astype(np.float32)
     ahead = np.arange(1, steps + 1)

@@ -106,8 +106,8 @@ class GenerativeForecaster:
         said = model.outlook(request, history)
         limits = hard_limits(history.rows, request)
         quantiles = corrected(said.quantiles, state.calibration) if self.calibrated else said.quantiles
-        recent, known = history.values[:, -RECENT_STEPS:], history.known[:, -RECENT_STEPS:]
-        quantiles = _believable(snapped(monotone(quantiles), recent, known), said, history, limits)
+        quantiles = snapped(monotone(quantiles), history.values, history.known)
+        quantiles = _believable(quantiles, said, history, limits)
         paths = self._paths(quantiles, said, history, limits, request.samples, rng)
         state = replace(state, drift=expecting(state.drift, quantiles[:, 0], request.last_at_s + request.step_s))
         if request.last_at_s >= state.issued_at_s + self.calibrate_s:
@@ -152,7 +152,8 @@ class GenerativeForecaster:
     ) -> tuple[Forecast, ServedState]:
         """`forecast` with the standby's for series that are too young for the network, or on which it failed."""
         own, standby = self.standby.forecast(_only(request, rows), state.standby, now_s, rng)
-        for name in ("quantiles", "paths", "coverage", "skill", "coverage98", "skill_linear", "surprise", "drifting"):
+        measured = ("coverage", "skill", "coverage98", "skill_linear", "reached", "surprise", "drifting")
+        for name in ("quantiles", "paths", *measured):
             mine, theirs = getattr(forecast, name), getattr(own, name)
             if mine is not None and theirs is not None:
                 mine[rows] = theirs
@@ -300,6 +301,7 @@ def _assembled(
         unavailable=unavailable,
         coverage98=spread(calibration.coverage98()),
         skill_linear=spread(calibration.skill_linear()),
+        reached=spread(calibration.reached()),
         surprise=spread(drift.surprise()),
         drifting=spread(drift.drifting().astype(np.float64), 0.0) == 1.0,
     )

@@ -37,6 +37,13 @@ def test_unknown_points_make_no_atom() -> None:
     np.testing.assert_array_equal(snapped(quantiles, values, known), quantiles)
 
 
+def test_what_was_seen_long_ago_still_says_how_far_apart_values_lie() -> None:
+    values = np.zeros((1, 3000))
+    values[0, 5] = 1.0
+    quantiles = np.asarray([[[0.1, 0.4, 0.6]]])
+    np.testing.assert_array_equal(snapped(quantiles, values, all_known(values)), [[[0.0, 0.0, 0.6]]])
+
+
 def test_order_is_kept() -> None:
     rng = np.random.default_rng(3)
     values = rng.poisson(0.4, (20, 300)).astype(np.float64)
