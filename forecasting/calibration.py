@@ -54,8 +54,8 @@ class Calibration:
     `(leads, tracked levels)` by all series, `own` `(rows, leads, tracked levels)`, and the outcomes behind them,
     `(leads, tracked levels)` and `(rows, leads)`. Waiting forecasts: their time, the place of their lead and their
     weight `(waiting,)`, the shared offsets they were issued with `(waiting, tracked levels)` and their values `(rows,
-    waiting, kept + 2 × scored levels)`: ours, seasonal naive's, the line's. `inside80`, `inside98`, the three losses
-    and `outcomes` `(rows,)` are forgetting sums.
+    waiting, kept + 2 × scored levels)`: ours, seasonal naive's, the line's. `inside80`, `reached80`, `inside98`, the
+    three losses and `outcomes` `(rows,)` are forgetting sums.
     """
 
     leads: tuple[int, ...]
@@ -70,6 +70,7 @@ class Calibration:
     waiting_shared: Floats
     waiting: Floats
     inside80: Floats
+    reached80: Floats
     inside98: Floats
     loss: Floats
     naive_loss: Floats
@@ -88,6 +89,10 @@ class Calibration:
     def coverage(self) -> Floats:
         """Share of outcomes inside the 80 % band, `(rows,)`, NaN before `FEWEST_OUTCOMES`."""
         return _share(self.inside80, self.outcomes, self.outcomes >= FEWEST_OUTCOMES)
+
+    def reached(self) -> Floats:
+        """Share of outcomes at or above the lower end of the 80 % band, `(rows,)`, NaN before `FEWEST_OUTCOMES`."""
+        return _share(self.reached80, self.outcomes, self.outcomes >= FEWEST_OUTCOMES)
 
     def coverage98(self) -> Floats:
         """Share of outcomes inside the 98 % band, `(rows,)`, NaN before `FEWEST_FOR_TAILS`."""
@@ -124,6 +129,7 @@ def uncalibrated(rows: int, leads: tuple[int, ...], prior: Floats | None = None)
         waiting_shared=np.zeros((0, len(TRACKED_LEVELS))),
         waiting=np.zeros((rows, 0, _LINEAR.stop)),
         inside80=none,
+        reached80=none,
         inside98=none,
         loss=none,
         naive_loss=none,
@@ -226,6 +232,7 @@ def forgetting(calibration: Calibration, drifted: Bools) -> Calibration:
         calibration,
         own_outcomes=_small(calibration.own_outcomes * np.where(drifted, AFTER_DRIFT, 1.0)[:, None]),
         inside80=_small(calibration.inside80 * left),
+        reached80=_small(calibration.reached80 * left),
         inside98=_small(calibration.inside98 * left),
         loss=_small(calibration.loss * left),
         naive_loss=_small(calibration.naive_loss * left),
@@ -259,7 +266,7 @@ def rejoined(calibration: Calibration, first: int, old: Calibration) -> Calibrat
 
 
 #: What a row has learned and measured for good.
-_LASTING = ("own", "own_outcomes", "inside80", "inside98", "loss", "naive_loss", "linear_loss", "outcomes")
+_LASTING = ("own", "own_outcomes", "inside80", "reached80", "inside98", "loss", "naive_loss", "linear_loss", "outcomes")
 
 
 def _learned(calibration: Calibration, place: int, outcome: Floats, counted: Bools) -> Calibration:
@@ -298,6 +305,7 @@ def _learned(calibration: Calibration, place: int, outcome: Floats, counted: Boo
         own=_small(own),
         own_outcomes=_small(own_outcomes),
         inside80=added("inside80", (outcome >= ours[:, 1]) & (outcome <= ours[:, 2])),
+        reached80=added("reached80", outcome >= ours[:, 1]),
         inside98=added("inside98", (outcome >= ours[:, 0]) & (outcome <= ours[:, 3])),
         loss=added("loss", scored(waiting[:, _SCORED_OF_KEPT])),
         naive_loss=added("naive_loss", scored(waiting[:, _NAIVE])),

@@ -216,8 +216,8 @@ def _assembled(
     quantiles, paths = _scattered(quantiles, history.rows, count), _scattered(paths, history.rows, count)
     calibration = state.calibration
     measured = [calibration.coverage(), calibration.skill(), calibration.coverage98(), calibration.skill_linear()]
-    measured += [state.drift.surprise(), state.drift.drifting().astype(np.float64)]
-    coverage, skill, coverage98, skill_linear, surprise, drifting = (
+    measured += [calibration.reached(), state.drift.surprise(), state.drift.drifting().astype(np.float64)]
+    coverage, skill, coverage98, skill_linear, reached, surprise, drifting = (
         _scattered(values, history.rows, count) for values in measured
     )
     return Forecast(
@@ -234,6 +234,7 @@ def _assembled(
         unavailable=unavailable,
         coverage98=coverage98,
         skill_linear=skill_linear,
+        reached=reached,
         surprise=surprise,
         drifting=drifting == 1.0,
     )

@@ -94,9 +94,11 @@ class Forecast:
     over steps, and sample `k` is one coherent future of all series. Step `i` describes `last_at_s + (i + 1) * step_s`.
     `coverage` and `coverage98` are the shares of past outcomes inside the nominal 80 % and 98 % band, `skill` and
     `skill_linear` are 1 - pinball / pinball of seasonal naive and of `predict_linear`; all `(series,)`, NaN while
-    unmeasured. `surprise` `(series,)` is the probability of newest points as far out as those just seen, by the
-    forecasts before them: small is anomalous, NaN unknown. `drifting` `(series,)` marks series that have lately left
-    their forecasts behind. None: this forecaster measures no such thing.
+    unmeasured. `reached` `(series,)` is the share of past outcomes that was not below the 80 % band (nominal 0.9): a
+    forecaster that keeps promising more than comes has little of it. `surprise` `(series,)` is the probability of
+    newest points as far out as those just seen, by the forecasts before them: small is anomalous, NaN unknown.
+    `drifting` `(series,)` marks series that have lately left their forecasts behind. None: this forecaster measures no
+    such thing.
     """
 
     series: tuple[str, ...]
@@ -113,6 +115,7 @@ class Forecast:
     fell_back: bool = False  # a better model failed and this one answered for it
     coverage98: Floats | None = None
     skill_linear: Floats | None = None
+    reached: Floats | None = None
     surprise: Floats | None = None
     drifting: NDArray[np.bool_] | None = None
 

@@ -25,10 +25,14 @@ class Mark:
     enough: float
 
 
-#: A nominal 80 % band that holds only half of what came is no ground for taking pods out; nor is a 98 % band that
-#: misses every seventh outcome. Skill is the better of two, so it fails only who loses to yesterday and to a straight
-#: line, by half of their loss.
+#: All acts that need trust fear that something rises too high. What rose higher than forecast is no ground to doubt
+#: that fear (a leak that begins beats every band), so what counts is the share of outcomes that reached the lower end
+#: of the 80 % band, nine tenths if all is well. Who does not measure that is judged by both bands: a nominal 80 % band
+#: that holds only half of what came is no ground for taking pods out, nor is a 98 % band that misses every seventh
+#: outcome. Skill is the better of two, so it fails only who loses to yesterday and to a straight line, by half of
+#: their loss.
 MARKS: Mapping[str, Mark] = {
+    "reached": Mark(0.65, 0.75),
     "coverage": Mark(0.50, 0.60),
     "coverage98": Mark(0.85, 0.90),
     "skill": Mark(-0.50, -0.30),
@@ -94,11 +98,13 @@ def lowered(seen: Observation, policies: PolicySet, memory: TrustMemory) -> Reas
 def _measured(forecast: Forecast) -> Mapping[str, Sequence[float]]:
     """What of `MARKS` each series does, NaN where nobody knows."""
     unknown = np.full(len(forecast.series), np.nan)
-    linear = unknown if forecast.skill_linear is None else forecast.skill_linear
+    skill = np.fmax(forecast.skill, unknown if forecast.skill_linear is None else forecast.skill_linear)
+    if forecast.reached is not None:
+        return {"reached": forecast.reached.tolist(), "skill": skill.tolist()}
     return {
         "coverage": forecast.coverage.tolist(),
         "coverage98": (unknown if forecast.coverage98 is None else forecast.coverage98).tolist(),
-        "skill": np.fmax(forecast.skill, linear).tolist(),
+        "skill": skill.tolist(),
     }
 
 
@@ -106,7 +112,7 @@ def _doubt(measured: Mapping[str, float], before: tuple[str, float] | None) -> t
     """The mark that a series fails, and its figure; the one that it failed before binds until that is good enough."""
     if before is not None:
         name, figure = before
-        now = measured[name]
+        now = measured.get(name, np.nan)
         if not now >= MARKS[name].enough:
             return name, figure if np.isnan(now) else now
     return next(((name, now) for name, now in measured.items() if now < MARKS[name].least), None)

@@ -35,6 +35,7 @@ _SHARES = frozenset(
         "threshold",
         "coverage",
         "coverage98",
+        "reached",
         "skill",
         "least",
         "error_ratio",

@@ -174,6 +174,7 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
     ReasonCode.MODE: ("the policy's mode is {mode}, so this is only shown",),
     ReasonCode.CALIBRATION_POOR: (
         "the forecast has not earned trust lately",
+        " ({reached} of outcomes reached the 80 % band",
         " (coverage {coverage}",
         " (coverage of the 98 % band {coverage98}",
         " (skill {skill}",
@@ -183,6 +184,7 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         "disruptive acts on its {signal} forecast are down to {mode}",
         ": it has not earned trust lately",
         " for {doubted} of {forecasts}",
+        " ({reached} of outcomes reached the 80 % band",
         " (coverage {coverage}",
         " (coverage of the 98 % band {coverage98}",
         " (skill {skill}",

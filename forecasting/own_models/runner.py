@@ -193,6 +193,7 @@ def _assembled(
         coverage98=scattered(calibration.coverage98()),
         skill=scattered(calibration.skill()),
         skill_linear=scattered(calibration.skill_linear()),
+        reached=scattered(calibration.reached()),
     )
 
 

@@ -251,6 +251,14 @@ def test_measured_coverage_and_skill_are_those_of_what_was_issued() -> None:
     assert 0.0 < calibration.skill()[0] < calibration.skill_linear()[0] < 0.7
 
 
+def test_outcomes_above_the_band_still_reached_it() -> None:
+    above, below = _run(np.full((1, 30), 50.0)), _run(np.full((1, 30), -50.0))
+
+    assert above.coverage()[0] < 0.5 and above.reached()[0] == pytest.approx(1.0)
+    assert below.coverage()[0] == pytest.approx(below.reached()[0])
+    assert np.isnan(_run(np.zeros((1, 5))).reached()[0])
+
+
 def test_nothing_is_told_before_there_is_enough_to_tell() -> None:
     twenty, sixty = _run(np.zeros((1, 21))), _run(np.zeros((1, 70)))
 

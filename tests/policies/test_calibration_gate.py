@@ -93,6 +93,23 @@ def test_trust_is_lost_by_what_was_measured(measured: dict[str, float], loses: b
 
 
 @pytest.mark.parametrize(
+    ("reached", "loses"),
+    [
+        pytest.param(0.60, True, id="two-fifths-fell-short"),
+        pytest.param(0.70, False, id="three-tenths-fell-short"),
+        pytest.param(1.00, False, id="all-rose-as-forecast-or-higher"),
+    ],
+)
+def test_who_is_known_to_promise_too_much_is_not_trusted_and_who_promised_too_little_is(
+    reached: float, loses: bool
+) -> None:
+    """A band that missed most outcomes because they rose above it says nothing against acting early."""
+    signals = replace(forecast(coverage=0.2, coverage98=0.4), reached=np.asarray([reached, 0.9, 0.9]))
+
+    assert stopped(drain(), trust(signals)) is loses
+
+
+@pytest.mark.parametrize(
     "proposal",
     [
         pytest.param(drain(signal="errors"), id="rests-on-another-signal"),
