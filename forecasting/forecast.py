@@ -7,7 +7,7 @@ joint over steps; `quantiles` are marginal per step and only answer questions ab
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -84,6 +84,24 @@ class ForecastRequest:
     samples: int = 100
     censored: NDArray[np.bool_] | None = None
     wall_clock: bool = True
+
+    def only(self, rows: NDArray[np.intp]) -> ForecastRequest:
+        """The same question about some of the series; events still name theirs."""
+
+        def taken(values: NDArray[Any] | None) -> Any:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            series=tuple(self.series[row] for row in rows),
+            values=self.values[rows],
+            kinds=tuple(self.kinds[row] for row in rows) if self.kinds else (),
+            lower_limit=taken(self.lower_limit),
+            upper_limit=taken(self.upper_limit),
+            same_time_yesterday=taken(self.same_time_yesterday),
+            same_time_last_week=taken(self.same_time_last_week),
+            censored=taken(self.censored),
+        )
 
 
 @dataclass(frozen=True, slots=True)

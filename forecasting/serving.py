@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from forecasting import served_state as states
+from forecasting.answer import answered, joined, silent
 from forecasting.atoms import snapped
 from forecasting.baselines import Baseline, one_filter
 from forecasting.calibration import corrected, forgetting, issued, observed
@@ -22,10 +23,10 @@ from forecasting.drift import expecting, noticed
 from forecasting.events import with_events, without_events
 from forecasting.fallback import FallbackForecaster
 from forecasting.features import LONGEST_CONTEXT
-from forecasting.forecast import LEVELS, Floats, Forecast, Forecaster, ForecastRequest, NoForecastReason
+from forecasting.forecast import Floats, Forecast, Forecaster, ForecastRequest
 from forecasting.history import History, Ints, clean
 from forecasting.linear_trend import linear_quantiles
-from forecasting.mixture import hard_limits
+from forecasting.mixture import deseasonalised, hard_limits
 from forecasting.naive import naive_quantiles
 from forecasting.network_model import FEWEST_KNOWN, NetworkModel, Outlook
 from forecasting.onnx_session import ModelFailed, ModelRefused
@@ -102,7 +103,7 @@ class GenerativeForecaster:
         names = tuple(request.series[row] for row in history.rows)
         state = _learned(states.rows_for(before, names), history, request, rng)
         if not names:
-            return _assembled(request, history, state, _nothing(request), now_s, model.name), before
+            return silent(request, model.name, history.unavailable, now_s), before
         said = model.outlook(request, history)
         limits = hard_limits(history.rows, request)
         quantiles = corrected(said.quantiles, state.calibration) if self.calibrated else said.quantiles
@@ -116,7 +117,9 @@ class GenerativeForecaster:
             quantiles, paths = with_events(quantiles, paths, view.scenarios, rng)
             lower, upper = (limit[:, None, None] for limit in limits)
             quantiles, paths = np.clip(quantiles, lower, upper), np.clip(paths, lower, upper)
-        forecast = _assembled(request, history, state, (quantiles, paths), now_s, model.name)
+        said_now = (quantiles, paths)
+        reasons, calibration = history.unavailable, state.calibration
+        forecast = answered(request, history.rows, model.name, said_now, calibration, reasons, now_s, state.drift)
         return forecast, states.merged(state, before, request.series)
 
     def _paths(
@@ -131,7 +134,7 @@ class GenerativeForecaster:
         if self.ranks == "copula":
             return copula_paths(quantiles, said.copula, limits, samples, rng)
         values, known = history.values[:, -RECENT_STEPS:], history.known[:, -RECENT_STEPS:]
-        values = _deseasonalised(values, said.season)
+        values = deseasonalised(values, said.season)
         level, slope = one_filter(values, BELIEVED)
         return joint_paths(quantiles, values, known, level, slope, limits, samples, rng)
 
@@ -151,14 +154,9 @@ class GenerativeForecaster:
         rng: np.random.Generator,
     ) -> tuple[Forecast, ServedState]:
         """`forecast` with the standby's for series that are too young for the network, or on which it failed."""
-        own, standby = self.standby.forecast(_only(request, rows), state.standby, now_s, rng)
-        measured = ("coverage", "skill", "coverage98", "skill_linear", "reached", "surprise", "drifting")
-        for name in ("quantiles", "paths", *measured):
-            mine, theirs = getattr(forecast, name), getattr(own, name)
-            if mine is not None and theirs is not None:
-                mine[rows] = theirs
-        kept = {name: reason for name, reason in forecast.unavailable.items() if name not in own.series}
-        return replace(forecast, unavailable={**kept, **own.unavailable}), replace(state, standby=standby)
+        own, standby = self.standby.forecast(request.only(rows), state.standby, now_s, rng)
+        whole = joined(forecast, own, rows)
+        return replace(whole, unavailable={**whole.unavailable, **own.unavailable}), replace(state, standby=standby)
 
 
 def default_forecaster(
@@ -212,19 +210,6 @@ def _believable(quantiles: Floats, said: Outlook, history: History, limits: tupl
     return np.clip(quantiles, bottom[:, :, None], top[:, :, None])
 
 
-def _deseasonalised(values: Floats, season: Ints) -> Floats:
-    """Differences over the season where there is one, else every sample would repeat a cycle out of phase."""
-    rows = np.flatnonzero((season > 0) & (season < values.shape[1]))
-    if rows.size == 0:
-        return values
-    place = np.arange(values.shape[1])
-    back = place - season[rows, None]
-    differenced = values.copy()
-    earlier = np.take_along_axis(values[rows], np.maximum(back, 0), axis=1)
-    differenced[rows] = np.where(back >= 0, values[rows] - earlier, 0.0)
-    return differenced
-
-
 def _chosen(history: History, rows: Ints) -> History:
     if rows.size == history.rows.size:
         return history
@@ -236,72 +221,4 @@ def _chosen(history: History, rows: Ints) -> History:
         judged=history.judged[rows],
         gap_steps=history.gap_steps[rows],
         demand=history.demand[rows],
-    )
-
-
-def _only(request: ForecastRequest, rows: Ints) -> ForecastRequest:
-    """The request for some of its series."""
-
-    def part(values: Any) -> Any:
-        return None if values is None else np.asarray(values)[rows]
-
-    return replace(
-        request,
-        series=tuple(request.series[row] for row in rows),
-        values=request.values[rows],
-        kinds=tuple(request.kinds[row] for row in rows) if request.kinds else (),
-        lower_limit=part(request.lower_limit),
-        upper_limit=part(request.upper_limit),
-        same_time_yesterday=part(request.same_time_yesterday),
-        same_time_last_week=part(request.same_time_last_week),
-        censored=part(request.censored),
-    )
-
-
-def _nothing(request: ForecastRequest) -> tuple[Floats, Floats]:
-    return np.zeros((0, request.horizon_steps, len(LEVELS))), np.zeros((0, request.samples, request.horizon_steps))
-
-
-def _assembled(
-    request: ForecastRequest,
-    history: History,
-    state: ServedState,
-    answer: tuple[Floats, Floats],
-    now_s: float,
-    model: str,
-) -> Forecast:
-    """The forecast over all series of the request; rows without one are NaN and named."""
-    quantiles, paths = answer
-    series = len(request.series)
-    calibration, drift = state.calibration, state.drift
-    broken = ~np.isfinite(quantiles.sum(axis=(1, 2)) + paths.sum(axis=(1, 2)))
-    unavailable = dict(history.unavailable)
-    for place in np.flatnonzero(broken):
-        unavailable[state.names[place]] = NoForecastReason.MODEL_FAILED
-    good = history.rows[~broken]
-
-    def spread(values: Floats, missing: float = np.nan) -> Floats:
-        if good.size == series:
-            return values
-        whole = np.full((series, *values.shape[1:]), missing)
-        whole[good] = values[~broken]
-        return whole
-
-    return Forecast(
-        series=request.series,
-        levels=LEVELS,
-        quantiles=spread(quantiles),
-        paths=spread(paths),
-        issued_at_s=now_s,
-        last_at_s=request.last_at_s,
-        step_s=request.step_s,
-        model=model,
-        coverage=spread(calibration.coverage()),
-        skill=spread(calibration.skill()),
-        unavailable=unavailable,
-        coverage98=spread(calibration.coverage98()),
-        skill_linear=spread(calibration.skill_linear()),
-        reached=spread(calibration.reached()),
-        surprise=spread(drift.surprise()),
-        drifting=spread(drift.drifting().astype(np.float64), 0.0) == 1.0,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from forecasting.forecast import Forecast, Forecaster, ForecastRequest, NoForecastReason
+from forecasting.answer import joined
+from forecasting.forecast import Forecast, Forecaster, ForecastRequest
 from forecasting.history import Ints
 from forecasting.own_models.errors import ModelInvalid, RegistryInvalid
 from forecasting.own_models.manifest import ModelEntry
@@ -49,11 +50,11 @@ class ChosenForecaster:
             if not rows.size:
                 continue
             try:
-                own, states[name] = model.forecast(request_of(request, rows), states.get(name), now_s, rng)
+                own, states[name] = model.forecast(request.only(rows), states.get(name), now_s, rng)
             except Exception:  # noqa: BLE001 – whatever a model fails of, the default has answered already
                 forecast = replace(forecast, fell_back=True)
                 continue
-            forecast = _joined(forecast, own, rows)
+            forecast = joined(forecast, own, rows)
         return forecast, ChosenState(default_state, states)
 
     def dump(self, state: ChosenState | None) -> Any:
@@ -123,50 +124,3 @@ def _loaded(folder: Path, entry: ModelEntry, threads: int) -> Forecaster:
         return OwnModelForecaster.from_folder(model_folder(folder, entry), entry.id, threads)
     except (RegistryInvalid, ModelInvalid) as error:
         return RefusedModel(str(error))
-
-
-def request_of(request: ForecastRequest, rows: Ints) -> ForecastRequest:
-    """The same question about some of the series only; events still name theirs."""
-
-    def taken(values: Any) -> Any:
-        return None if values is None else values[rows]
-
-    return replace(
-        request,
-        series=tuple(request.series[row] for row in rows),
-        values=request.values[rows],
-        kinds=tuple(request.kinds[row] for row in rows) if request.kinds else (),
-        lower_limit=taken(request.lower_limit),
-        upper_limit=taken(request.upper_limit),
-        same_time_yesterday=taken(request.same_time_yesterday),
-        same_time_last_week=taken(request.same_time_last_week),
-        censored=taken(request.censored),
-    )
-
-
-def _joined(forecast: Forecast, own: Forecast, rows: Ints) -> Forecast:
-    """`forecast` with the rows that a model answered; where the model failed, the default's stay and it is said so."""
-    answered = np.asarray(
-        [place for place, name in enumerate(own.series) if name not in own.unavailable], dtype=np.intp
-    )
-    failed = any(reason is NoForecastReason.MODEL_FAILED for reason in own.unavailable.values())
-    if not answered.size:
-        return replace(forecast, fell_back=forecast.fell_back or failed)
-    changed: dict[str, Any] = {}
-    for one in fields(Forecast):
-        theirs, ours = getattr(forecast, one.name), getattr(own, one.name)
-        if (
-            isinstance(theirs, np.ndarray)
-            and isinstance(ours, np.ndarray)
-            and theirs.shape[:1] == (len(forecast.series),)
-        ):
-            changed[one.name] = theirs.copy()
-            changed[one.name][rows[answered]] = ours[answered]
-    now_answered = {own.series[place] for place in answered}
-    return replace(
-        forecast,
-        **changed,
-        model=f"{forecast.model} + {own.model}",
-        unavailable={name: reason for name, reason in forecast.unavailable.items() if name not in now_answered},
-        fell_back=forecast.fell_back or failed,
-    )

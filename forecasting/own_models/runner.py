@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,12 +9,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from forecasting import served_state as states
+from forecasting.answer import answered, silent
 from forecasting.baselines import Baseline, one_filter
-from forecasting.calibration import Calibration, corrected, issued, observed
+from forecasting.calibration import corrected, issued, observed
 from forecasting.events import with_events, without_events
 from forecasting.features import LONGEST_CONTEXT
-from forecasting.forecast import LEVELS, Floats, Forecast, ForecastRequest, NoForecastReason
-from forecasting.history import History, Ints, clean
+from forecasting.forecast import Floats, Forecast, ForecastRequest, NoForecastReason
+from forecasting.history import History, clean
 from forecasting.linear_trend import linear_quantiles
 from forecasting.mixture import deseasonalised, hard_limits
 from forecasting.naive import naive_quantiles
@@ -115,7 +115,8 @@ class OwnModelForecaster:
             quantiles, paths = with_events(quantiles, paths, view.scenarios, rng)
             lower, upper = (limit[:, None, None] for limit in limits)
             quantiles, paths = np.clip(quantiles, lower, upper), np.clip(paths, lower, upper)
-        forecast = _assembled(request, history.rows, self.name, quantiles, paths, calibration, reasons, now_s)
+        said = (quantiles, paths)
+        forecast = answered(request, history.rows, self.name, said, calibration, reasons, now_s)
         return forecast, states.merged(replace(rows, calibration=calibration), state, request.series)
 
     def answers(self, request: ForecastRequest) -> bool:
@@ -162,54 +163,3 @@ def _ordered(quantiles: Floats, futures: Floats, limits: tuple[Floats, Floats]) 
     drawn = np.clip(drawn, limits[0][:, None, None], limits[1][:, None, None])
     ranks = np.argsort(np.argsort(futures, axis=1), axis=1)
     return np.take_along_axis(drawn.swapaxes(1, 2), ranks, axis=1)
-
-
-def _assembled(
-    request: ForecastRequest,
-    rows: Ints,
-    model: str,
-    quantiles: Floats,
-    paths: Floats,
-    calibration: Calibration,
-    reasons: dict[str, NoForecastReason],
-    now_s: float,
-) -> Forecast:
-    """The forecast over all series of the request; rows without one are NaN and named."""
-    forecast = silent(request, model, reasons, now_s)
-    broken = ~(np.isfinite(quantiles).all(axis=(1, 2)) & np.isfinite(paths).all(axis=(1, 2)))
-    failed = {request.series[row]: NoForecastReason.MODEL_FAILED for row in rows[broken]}
-    right = rows[~broken]
-    forecast.quantiles[right], forecast.paths[right] = quantiles[~broken], paths[~broken]
-
-    def scattered(values: Floats) -> Floats:
-        everywhere = np.full(len(request.series), np.nan)
-        everywhere[right] = values[~broken]
-        return everywhere
-
-    return replace(
-        forecast,
-        unavailable={**reasons, **failed},
-        coverage=scattered(calibration.coverage()),
-        coverage98=scattered(calibration.coverage98()),
-        skill=scattered(calibration.skill()),
-        skill_linear=scattered(calibration.skill_linear()),
-        reached=scattered(calibration.reached()),
-    )
-
-
-def silent(request: ForecastRequest, model: str, reasons: Mapping[str, NoForecastReason], now_s: float) -> Forecast:
-    """A forecast of nothing, with the reasons for it."""
-    series, steps = len(request.series), request.horizon_steps
-    return Forecast(
-        series=request.series,
-        levels=LEVELS,
-        quantiles=np.full((series, steps, len(LEVELS)), np.nan),
-        paths=np.full((series, request.samples, steps), np.nan),
-        issued_at_s=now_s,
-        last_at_s=request.last_at_s,
-        step_s=request.step_s,
-        model=model,
-        coverage=np.full(series, np.nan),
-        skill=np.full(series, np.nan),
-        unavailable=reasons,
-    )
