@@ -10,7 +10,7 @@ import typer
 
 from foresail.commands.mistakes import refuse
 
-BENCHES = ("sim", "tick", "forecast", "all")
+BENCHES = ("sim", "tick", "forecast", "serving", "all")
 
 
 def scenarios() -> None:
@@ -42,10 +42,10 @@ def hpa_replay(cases: Annotated[Path, typer.Argument(help="A JSON file of HPA ca
 
 
 def bench(
-    what: Annotated[str, typer.Argument(help="sim, tick, forecast or all.")] = "all",
+    what: Annotated[str, typer.Argument(help="sim, tick, forecast, serving or all.")] = "all",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
-    """Measure this machine: simulation speed, a control tick, a forecast."""
+    """Measure this machine: simulation speed, a control tick, a forecast, how it is served."""
     if what not in BENCHES:
         refuse(f"no benchmark is called {what!r}: use one of {', '.join(BENCHES)}")
     import simulation.studies.benchmark as benchmark
@@ -55,6 +55,7 @@ def bench(
         ("sim", benchmark.bench_sim),
         ("tick", benchmark.bench_tick),
         ("forecast", benchmark.bench_forecast),
+        ("serving", benchmark.bench_serving),
     ):
         if what in (name, "all"):
             measured.update(measure())
