@@ -19,7 +19,7 @@ from forecasting.atoms import snapped
 from forecasting.baselines import Baseline, one_filter
 from forecasting.calibration import corrected, forgetting, issued, observed
 from forecasting.copula import copula_paths
-from forecasting.drift import expecting, noticed
+from forecasting.drift import expecting, noticed, units
 from forecasting.events import with_events, without_events
 from forecasting.fallback import FallbackForecaster
 from forecasting.features import LONGEST_CONTEXT
@@ -180,8 +180,8 @@ def _learned(state: ServedState, history: History, request: ForecastRequest, rng
     """The state after the newest points were compared with what was said of them."""
     if not state.names:
         return state
-    newest, judged = history.values[:, -1], history.judged[:, -1]
-    drift = noticed(state.drift, newest, judged, request.last_at_s, request.step_s, rng)
+    newest, judged, unit = history.values[:, -1], history.judged[:, -1], units(history.values[:, :-1])
+    drift = noticed(state.drift, newest, judged, request.last_at_s, request.step_s, rng, unit)
     calibration = observed(state.calibration, history.values, history.judged, request.last_at_s, request.step_s)
     return replace(state, calibration=forgetting(calibration, drift.alarmed()), drift=drift)
 
