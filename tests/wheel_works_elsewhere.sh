@@ -15,7 +15,11 @@ from simulation.scenario import load_scenario
 assert "torch" not in sys.modules
 assert not foresail.cli.__file__.startswith(sys.argv[1]), "imported from the checkout, not from the wheel"
 load_scenario("sale-day")
+from forecasting.serving import default_forecaster
+assert default_forecaster().model is not None, "the weights of the release are not in the wheel"
 ' "$root/"
 "$scratch/env/bin/foresail" scenarios >/dev/null
 "$scratch/env/bin/foresail" --help >/dev/null
+seq 1 400 >"$scratch/line.txt"
+"$scratch/env/bin/foresail" backtest "$scratch/line.txt" --step-s 60 --windows 2 --json >/dev/null
 echo "the wheel works from another folder"
