@@ -55,7 +55,7 @@ class GenerativeForecaster:
 
     model: NetworkModel | None
     standby: Forecaster = field(default_factory=FallbackForecaster)
-    ranks: Ranks = "past"
+    ranks: Ranks = "copula"
     calibrated: bool = True
     calibrate_s: float = 60.0
 
@@ -160,7 +160,7 @@ class GenerativeForecaster:
 
 
 def default_forecaster(
-    folder: Path | None = None, *, calibrated: bool = True, ranks: Ranks = "past", threads: int = 2
+    folder: Path | None = None, *, calibrated: bool = True, ranks: Ranks = "copula", threads: int = 2
 ) -> GenerativeForecaster:
     """The forecaster of the weights in `folder` (default: those of the release).
 
