@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from forecasting.features import Singles
 from forecasting.forecast import Floats
+from forecasting.paths import ordered, scatter
 from forecasting.quantiles import sampling_weights
 
 #: Independent noise that no factor explains.
@@ -27,24 +29,28 @@ def copula_paths(
     factors = copula.shape[2] - 2
     drawn = quantiles @ sampling_weights(samples)
     drawn = np.clip(drawn, limits[0][:, None, None], limits[1][:, None, None])
-    latent = copula[:, :, :factors] @ rng.standard_normal((factors, samples))
+    # Only the order of these numbers is used: float32 has enough of it.
+    copula = copula.astype(np.float32)
+    latent = copula[:, :, :factors] @ rng.standard_normal((factors, samples), dtype=np.float32)
     latent += _softplus(copula[:, :, -1:] + 1.0) * _wandering(_softplus(copula[:, :, -2] - 2.0), samples, rng)
-    latent += NOISE * rng.standard_normal((steps, samples))
-    ranks = np.argsort(np.argsort(latent, axis=2), axis=2)
-    return np.take_along_axis(drawn, ranks, axis=2).swapaxes(1, 2)
+    latent += np.float32(NOISE) * rng.standard_normal((steps, samples), dtype=np.float32)
+    paths = np.empty_like(drawn)
+    scatter(paths, ordered(latent, np.zeros((steps, samples), dtype=np.float32)), drawn)
+    return paths.swapaxes(1, 2)
 
 
-def _wandering(speed: Floats, samples: int, rng: np.random.Generator) -> Floats:
+def _wandering(speed: Singles, samples: int, rng: np.random.Generator) -> Singles:
     """Ornstein-Uhlenbeck samples `(rows, steps, samples)`, correlated by exp(-distance on the clock)."""
     rows, steps = speed.shape
     keep = np.exp(-speed)[:, :, None]
-    noise = rng.standard_normal((steps, samples))
-    state = np.empty((rows, steps, samples))
+    fresh = np.sqrt(1.0 - keep**2)
+    noise = rng.standard_normal((steps, samples), dtype=np.float32)
+    state = np.empty((rows, steps, samples), dtype=np.float32)
     state[:, 0] = noise[0]
     for step in range(1, steps):
-        state[:, step] = keep[:, step] * state[:, step - 1] + np.sqrt(1.0 - keep[:, step] ** 2) * noise[step]
+        state[:, step] = keep[:, step] * state[:, step - 1] + fresh[:, step] * noise[step]
     return state
 
 
-def _softplus(x: Floats) -> Floats:
-    return np.logaddexp(0.0, x)
+def _softplus(x: Singles) -> Singles:
+    return np.logaddexp(np.float32(0.0), x)

@@ -74,12 +74,12 @@ def joint_paths(
         drawn = quantiles[block] @ weights
         _limited(drawn, quantiles[block], limits[0][block, None], limits[1][block, None])
         if origins.size:
-            order = _order(_departures(values[block], level[block], slope[block], origins, steps), jitter)
+            order = ordered(_departures(values[block], level[block], slope[block], origins, steps), jitter)
             if not measured[block].all():
                 order[~measured[block]] = unmeasured_order
         else:
             order = np.broadcast_to(unmeasured_order, drawn.shape).copy()
-        _scatter(paths[block], order, drawn)
+        scatter(paths[block], order, drawn)
     return paths.swapaxes(1, 2)
 
 
@@ -114,7 +114,7 @@ def _departures(values: Floats, level: Floats, slope: Floats, origins: Ints, ste
     return departures
 
 
-def _order(departures: NDArray[np.float32], jitter: NDArray[np.float32]) -> Ints:
+def ordered(departures: NDArray[np.float32], jitter: NDArray[np.float32]) -> Ints:
     """Argsort of the last axis. Equal values (counts, zeros) are put in random order, else they would move together.
 
     A sort with the sample's index in the lowest mantissa bits: several times faster than argsort, and ranks need no
@@ -133,7 +133,7 @@ def _order(departures: NDArray[np.float32], jitter: NDArray[np.float32]) -> Ints
     return packed.astype(np.intp)
 
 
-def _scatter(paths: Floats, order: Ints, drawn: Floats) -> None:
+def scatter(paths: Floats, order: Ints, drawn: Floats) -> None:
     rows, steps, samples = drawn.shape
     order += (np.arange(rows * steps) * samples).reshape(rows, steps, 1)
     paths.reshape(-1)[order.reshape(-1)] = drawn.reshape(-1)

@@ -2,7 +2,8 @@
 
 Each tick: read the history, free it of declared events, ask the network for all rows at once, stretch its quantiles by
 what calibration learned, keep them within what the history makes believable, and impose ranks on samples. Whatever goes
-wrong in the model, the fallback answers and says so.
+wrong in the model, the fallback answers and says so. It also answers, as a matter of course, for series that are too
+young, and for signals on a straight way out of their range: the network takes such a climb for noise too often.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from forecasting.onnx_session import ModelFailed, ModelRefused
 from forecasting.paths import joint_paths
 from forecasting.quantiles import monotone
 from forecasting.served_state import ServedState
+from forecasting.straightness import straight
 
 #: Weights of the release, beside this file.
 DEFAULT_MODEL = Path(__file__).parent / "models" / "foresail-s"
@@ -67,13 +69,14 @@ class GenerativeForecaster:
         history = clean(request, now_s, LONGEST_CONTEXT)
         if self.model is None:
             return self._standing_by(request, state, now_s, rng)
-        old = np.flatnonzero(history.known.sum(axis=1) >= FEWEST_KNOWN)
+        climbing = straight(history.values, history.known) & ~history.demand
+        mine = np.flatnonzero((history.known.sum(axis=1) >= FEWEST_KNOWN) & ~climbing)
         try:
-            forecast, after = self._forecast(self.model, request, _chosen(history, old), state, now_s, rng)
+            forecast, after = self._forecast(self.model, request, _chosen(history, mine), state, now_s, rng)
         except ModelFailed:
             return self._standing_by(request, state, now_s, rng)
-        failed = [row for row in history.rows[old] if request.series[row] in forecast.unavailable]
-        others = np.union1d(np.delete(history.rows, old), np.asarray(failed, dtype=np.intp))
+        failed = [row for row in history.rows[mine] if request.series[row] in forecast.unavailable]
+        others = np.union1d(np.delete(history.rows, mine), np.asarray(failed, dtype=np.intp))
         if others.size:
             forecast, after = self._with_others(request, others, forecast, after, now_s, rng)
         return replace(forecast, fell_back=bool(failed)), after
@@ -153,7 +156,7 @@ class GenerativeForecaster:
         now_s: float,
         rng: np.random.Generator,
     ) -> tuple[Forecast, ServedState]:
-        """`forecast` with the standby's for series that are too young for the network, or on which it failed."""
+        """`forecast` with the standby's for series that are not the network's, or on which it failed."""
         own, standby = self.standby.forecast(request.only(rows), state.standby, now_s, rng)
         whole = joined(forecast, own, rows)
         return replace(whole, unavailable={**whole.unavailable, **own.unavailable}), replace(state, standby=standby)

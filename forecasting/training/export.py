@@ -1,31 +1,23 @@
-"""A trained network → ONNX file and model card, checked against each other.
-
-What is served has its matrices in 8-bit integers: it is a third of the size and half again as fast, and costs a
-thousandth of WQL (docs/forecasting.md). The exact graph stays beside it.
-"""
+"""A trained network → ONNX file and model card, checked against each other."""
 
 from __future__ import annotations
 
 import json
 import logging
-import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from forecasting.features import ANCHORS, CALENDAR, COARSE_BUCKETS, CONTEXT_STEPS, HORIZON_STEPS, STATIC
 from forecasting.forecast import LEVELS
 from forecasting.onnx_session import OnnxSession, sha256_of
 from forecasting.training.network import INPUT_NAMES, TOKENS, ForecastNetwork, parameters
 
-MODEL_FILE, EXACT_FILE, CARD_FILE = "model.onnx", "exact.onnx", "card.json"
+MODEL_FILE, CARD_FILE = "model.onnx", "card.json"
 OUTPUT_NAMES = ("quantiles", "copula")
 #: Largest difference between torch and ONNX, in scaled space.
 TOLERANCE = 1e-4
@@ -36,22 +28,19 @@ class ExportDiffers(Exception):
 
 
 def export(network: ForecastNetwork, folder: Path, about: Mapping[str, Any]) -> Path:
-    """Writes `exact.onnx`, `model.onnx` and `card.json` into `folder`; returns the card's path.
-
-    Raises `ExportDiffers` if the exact graph does not compute what the network does.
-    """
+    """Writes `model.onnx` and `card.json` into `folder` and returns the card's path. Raises `ExportDiffers`."""
     folder.mkdir(parents=True, exist_ok=True)
     network = network.eval()
     example = example_inputs(2, np.random.default_rng(0))
     rows = torch.export.Dim("rows", min=1, max=65536)
-    exact, model = folder / EXACT_FILE, folder / MODEL_FILE
+    model = folder / MODEL_FILE
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter speaks of optional packages and of axes that share a name
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
             network,
             tuple(torch.from_numpy(example[name]) for name in INPUT_NAMES),
-            str(exact),
+            str(model),
             input_names=list(INPUT_NAMES),
             output_names=list(OUTPUT_NAMES),
             dynamic_shapes=tuple({0: rows} for _ in INPUT_NAMES),
@@ -59,10 +48,9 @@ def export(network: ForecastNetwork, folder: Path, about: Mapping[str, Any]) -> 
             external_data=False,
             verbose=False,
         )
-    difference = parity(network, exact)
+    difference = parity(network, model)
     if difference > TOLERANCE:
-        raise ExportDiffers(f"{exact}: differs from the network by {difference:.2g} in scaled space")
-    _quantise(exact, model)
+        raise ExportDiffers(f"{model}: differs from the network by {difference:.2g} in scaled space")
     card = {
         **about,
         "levels": list(LEVELS),
@@ -73,7 +61,6 @@ def export(network: ForecastNetwork, folder: Path, about: Mapping[str, Any]) -> 
         "parameters": parameters(network),
         "config": network.config.as_json(),
         "parity": difference,
-        "quantised": {"weights": "int8", "difference": parity(network, model)},
         "file": MODEL_FILE,
         "bytes": model.stat().st_size,
         "sha256": sha256_of(model),
@@ -90,25 +77,6 @@ def parity(network: ForecastNetwork, model: Path) -> float:
     with torch.no_grad():
         own = network(*(torch.from_numpy(inputs[name]) for name in INPUT_NAMES))
     return max(float(np.abs(ours.numpy() - theirs).max()) for ours, theirs in zip(own, served, strict=True))
-
-
-def _quantise(exact: Path, model: Path) -> None:
-    """Writes `exact` with the weights of its matrices in 8 bits, activations quantised as they come."""
-    graph = onnx.load(exact)
-    del graph.graph.value_info[:]  # the exporter's shapes contradict what is inferred; they are not needed
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        plain = Path(folder) / EXACT_FILE
-        onnx.save(graph, plain)
-        prepared = Path(folder) / "prepared.onnx"
-        root = logging.getLogger()
-        level = root.level
-        root.setLevel(logging.ERROR)  # advice on preparing the graph, which has just been done
-        try:
-            quant_pre_process(plain, prepared, skip_symbolic_shape=True)
-            quantize_dynamic(prepared, model, weight_type=QuantType.QInt8, per_channel=True)
-        finally:
-            root.setLevel(level)
 
 
 def example_inputs(rows: int, rng: np.random.Generator) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
