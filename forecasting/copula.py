@@ -30,10 +30,14 @@ def copula_paths(
     drawn = quantiles @ sampling_weights(samples)
     drawn = np.clip(drawn, limits[0][:, None, None], limits[1][:, None, None])
     # Only the order of these numbers is used: float32 has enough of it.
-    copula = copula.astype(np.float32)
-    latent = copula[:, :, :factors] @ rng.standard_normal((factors, samples), dtype=np.float32)
-    latent += _softplus(copula[:, :, -1:] + 1.0) * _wandering(_softplus(copula[:, :, -2] - 2.0), samples, rng)
-    latent += np.float32(NOISE) * rng.standard_normal((steps, samples), dtype=np.float32)
+    said: Singles = copula.astype(np.float32)
+    wandering = _wandering(_softplus(said[:, :, -2] - np.float32(2.0)), samples, rng)
+    wandering *= _softplus(said[:, :, -1:] + np.float32(1.0))
+    noise: Singles = rng.standard_normal((steps, samples), dtype=np.float32)
+    shared: Singles = rng.standard_normal((factors, samples), dtype=np.float32)
+    latent: Singles = np.matmul(said[:, :, :factors], shared)
+    latent += wandering
+    latent += np.float32(NOISE) * noise
     paths = np.empty_like(drawn)
     scatter(paths, ordered(latent, np.zeros((steps, samples), dtype=np.float32)), drawn)
     return paths.swapaxes(1, 2)
@@ -53,4 +57,4 @@ def _wandering(speed: Singles, samples: int, rng: np.random.Generator) -> Single
 
 
 def _softplus(x: Singles) -> Singles:
-    return np.logaddexp(np.float32(0.0), x)
+    return np.asarray(np.logaddexp(np.float32(0.0), x), dtype=np.float32)
