@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from forecasting.features import (
     ANCHORS,
-    BUCKET_STEPS,
     CALENDAR,
     COARSE_BUCKETS,
     COARSE_PATCH,
@@ -192,7 +191,3 @@ class ForecastNetwork(nn.Module):
 def parameters(network: nn.Module) -> int:
     """Trainable numbers in all."""
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-#: How far back the coarse resolution reaches, for model cards.
-REACH_STEPS = COARSE_BUCKETS * BUCKET_STEPS
