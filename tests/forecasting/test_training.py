@@ -192,6 +192,7 @@ def test_the_exported_graph_computes_what_the_network_does(tmp_path: Path) -> No
     network = ForecastNetwork(TINY)
     card = json.loads(export(network, tmp_path, {"name": "foresail-tiny"}).read_text())
     assert card["parity"] <= TOLERANCE
+    assert b"site-packages" not in (tmp_path / card["file"]).read_bytes()
     assert parity(network, tmp_path / card["file"]) <= TOLERANCE
     assert NetworkModel.from_folder(tmp_path, threads=1).name == "foresail-tiny"
 
