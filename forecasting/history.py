@@ -50,6 +50,20 @@ class History:
     demand: Bools
     unavailable: dict[str, NoForecastReason]
 
+    def only(self, rows: Ints) -> History:
+        """Some of the rows, by their places here; the reasons for series without a row stay."""
+        if rows.size == self.rows.size:
+            return self
+        return History(
+            self.rows[rows],
+            self.values[rows],
+            self.known[rows],
+            self.judged[rows],
+            self.gap_steps[rows],
+            self.demand[rows],
+            self.unavailable,
+        )
+
 
 def clean(request: ForecastRequest, now_s: float, longest: int = LONGEST_HISTORY) -> History:
     """Rows that can be forecast, filled and marked, and the reasons for the others; the newest `longest` points."""

@@ -70,7 +70,7 @@ class NetworkModel:
     def outlook(self, request: ForecastRequest, history: History) -> Outlook:
         """Quantiles of the rows of `history` over the whole horizon. Raises `ModelFailed`."""
         parts = [
-            self._outlook(request, _rows(history, np.arange(first, min(first + ROWS_AT_ONCE, history.rows.size))))
+            self._outlook(request, history.only(np.arange(first, min(first + ROWS_AT_ONCE, history.rows.size))))
             for first in range(0, history.rows.size, ROWS_AT_ONCE)
         ]
         return Outlook(
@@ -157,20 +157,6 @@ def _lines(seen: Features) -> Floats:
     trended = [place for place, name in enumerate(ANCHORS) if name.startswith("line")]
     lines = seen.scaling.restored(seen.anchors[:, :, trended].astype(np.float64))
     return np.stack([lines.min(axis=2), lines.max(axis=2)], axis=2)
-
-
-def _rows(history: History, rows: Ints) -> History:
-    if rows.size == history.rows.size:
-        return history
-    return replace(
-        history,
-        rows=history.rows[rows],
-        values=history.values[rows],
-        known=history.known[rows],
-        judged=history.judged[rows],
-        gap_steps=history.gap_steps[rows],
-        demand=history.demand[rows],
-    )
 
 
 def _card(path: Path) -> dict[str, Any]:

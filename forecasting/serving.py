@@ -72,7 +72,7 @@ class GenerativeForecaster:
         climbing = straight(history.values, history.known) & ~history.demand
         mine = np.flatnonzero((history.known.sum(axis=1) >= FEWEST_KNOWN) & ~climbing)
         try:
-            forecast, after = self._forecast(self.model, request, _chosen(history, mine), state, now_s, rng)
+            forecast, after = self._forecast(self.model, request, history.only(mine), state, now_s, rng)
         except ModelFailed:
             return self._standing_by(request, state, now_s, rng)
         failed = [row for row in history.rows[mine] if request.series[row] in forecast.unavailable]
@@ -211,17 +211,3 @@ def _believable(quantiles: Floats, said: Outlook, history: History, limits: tupl
     top = np.clip((high + room)[:, None] + rise, lower, upper)
     bottom = np.clip((low - room)[:, None] + fall, lower, upper)
     return np.clip(quantiles, bottom[:, :, None], top[:, :, None])
-
-
-def _chosen(history: History, rows: Ints) -> History:
-    if rows.size == history.rows.size:
-        return history
-    return replace(
-        history,
-        rows=history.rows[rows],
-        values=history.values[rows],
-        known=history.known[rows],
-        judged=history.judged[rows],
-        gap_steps=history.gap_steps[rows],
-        demand=history.demand[rows],
-    )

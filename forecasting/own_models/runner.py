@@ -136,15 +136,7 @@ class OwnModelForecaster:
         if enough.all():
             return history, reasons
         reasons |= {request.series[row]: NoForecastReason.TOO_SHORT for row in history.rows[~enough]}
-        chosen = replace(
-            history,
-            rows=history.rows[enough],
-            values=history.values[enough],
-            known=history.known[enough],
-            judged=history.judged[enough],
-            gap_steps=history.gap_steps[enough],
-            demand=history.demand[enough],
-        )
+        chosen = history.only(np.flatnonzero(enough))
         return chosen, reasons
 
 
