@@ -32,7 +32,7 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml -o requirements/core.txt $(LOCK_FLAGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra dev --extra dask --extra train -c requirements/core.txt pyproject.toml -o requirements/dev.txt $(LOCK_FLAGS)
+		--extra dev --extra dask --extra train --extra shop --extra chaos -c requirements/core.txt pyproject.toml -o requirements/dev.txt $(LOCK_FLAGS)
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt $(LOCK_FLAGS)
 

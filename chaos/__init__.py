@@ -1,0 +1,1 @@
+"""Experiments on a running shop: load, probe, ledger and reconciliation; faults and clusters to come."""

@@ -1,0 +1,1 @@
+"""The bundled storefront: one package, eight services, told apart by SHOP_ROLE."""
