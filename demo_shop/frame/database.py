@@ -1,0 +1,232 @@
+"""PostgreSQL through a switchover: pools that find the primary, and transactions that are run again until they are certain."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, errors
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from demo_shop.frame.metrics import Metrics
+from demo_shop.frame.problems import StoreUnavailable
+from demo_shop.settings import DatabaseSettings
+
+T = TypeVar("T")
+Connection = AsyncConnection[DictRow]
+
+#: What PostgreSQL says when a commit stopped waiting for its standby: done here, perhaps nowhere else.
+_WAIT_CANCELLED = "canceling"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
+_CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
+_WRONG_MEMBER = (errors.ReadOnlySqlTransaction, errors.CannotConnectNow, errors.AdminShutdown, errors.CrashShutdown)
+
+
+class CommitUnknown(Exception):
+    """The commit was asked for, and nobody can say whether every member has it."""
+
+
+class Database:
+    """A pool of connections to one kind of member. Rows are dictionaries; connections are in autocommit mode."""
+
+    def __init__(
+        self,
+        settings: DatabaseSettings,
+        member: Literal["read-write", "prefer-standby", "standby"],
+        metrics: Metrics,
+        *,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._name = {"read-write": "primary", "prefer-standby": "replica", "standby": "standby"}[member]
+        self._metrics = metrics
+        self._rng = rng or random.Random()
+        self._taken_away: list[Connection] = []
+        self._commits: set[asyncio.Task[None]] = set()
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            kwargs={**settings.conninfo(member), "row_factory": dict_row, "autocommit": True},
+            configure=_watch_for_cancelled_waits,
+            min_size=1,
+            max_size=settings.pool_size,
+            timeout=2.0,
+            max_lifetime=300.0,
+            max_idle=30.0,
+            reconnect_timeout=5.0,
+            num_workers=2,
+            check=AsyncConnectionPool.check_connection if member != "read-write" else _is_still_the_primary,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Starts connecting; does not wait for the store."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        await self.give_all_back()
+        await self._pool.close(timeout=2.0)
+
+    @asynccontextmanager
+    async def connection(self, timeout_s: float | None = None) -> AsyncIterator[Connection]:
+        """A checked connection. Raises `StoreUnavailable` when there is none in time (2 s unless told)."""
+        try:
+            connection = await self._pool.getconn(timeout=timeout_s)
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise StoreUnavailable(f"PostgreSQL ({self._name}): {error}") from error
+        try:
+            yield connection
+        except (psycopg.OperationalError, errors.ReadOnlySqlTransaction) as error:
+            await connection.close()
+            raise StoreUnavailable(f"PostgreSQL ({self._name}): {error}") from error
+        finally:
+            await self._pool.putconn(connection)
+
+    async def rows(self, query: str, parameters: Any = None) -> list[DictRow]:
+        """All rows of one query."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(query, parameters)  # type: ignore[arg-type]
+            return await cursor.fetchall()
+
+    async def transaction(self, work: Callable[[Connection], Awaitable[T]], *, deadline_s: float = 10.0) -> T:
+        """What `work` returned, in a transaction that is certainly committed on every synchronous member.
+
+        Runs `work` again, with pauses that grow and jitter, when the connection is lost, the member turned out
+        read-only, transactions conflict, or nobody can say whether the commit took place: `work` must be idempotent.
+        Raises `StoreUnavailable` after `deadline_s`; the outcome is then unknown. What `work` raises itself rolls back.
+        """
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + deadline_s
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return await self._once(work, max(0.05, until_s - loop.time()))
+            except (CommitUnknown, StoreUnavailable, psycopg.Error) as error:
+                why = _why_again(error)
+                if why is None:
+                    raise
+                if loop.time() + pause_s >= until_s:
+                    raise StoreUnavailable(f"PostgreSQL ({self._name}): no certain commit in time: {error}") from error
+                self._metrics.transactions_again.labels(why).inc()
+            await asyncio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.7)
+
+    async def _once(self, work: Callable[[Connection], Awaitable[T]], left_s: float) -> T:
+        try:
+            connection = await self._pool.getconn(timeout=min(2.0, left_s))
+        except (PoolTimeout, psycopg.OperationalError) as error:
+            raise StoreUnavailable(str(error)) from error
+        try:
+            async with asyncio.timeout(left_s):
+                await connection.execute("BEGIN")
+                answer = await work(connection)
+        except BaseException as error:
+            await self._abandon(connection, error)
+            if isinstance(error, TimeoutError):
+                raise StoreUnavailable("the transaction took too long") from error
+            raise
+        commit = asyncio.create_task(self._commit(connection))
+        self._commits.add(commit)  # lives on when its caller is cancelled: cutting the wait would leave the commit unsure
+        commit.add_done_callback(self._committed)
+        async with asyncio.timeout(max(0.1, left_s)) as limit:
+            await asyncio.shield(commit)
+        if limit.expired():
+            raise CommitUnknown("the commit took too long")
+        return answer
+
+    def _committed(self, commit: asyncio.Task[None]) -> None:
+        self._commits.discard(commit)
+        if not commit.cancelled():
+            commit.exception()  # seen by whoever waited; an abandoned caller has nobody to tell
+
+    async def _commit(self, connection: Connection) -> None:
+        """Commits and gives the connection back. Raises `CommitUnknown` when the answer was lost or unsure."""
+        _cancelled_waits.pop(connection, None)
+        try:
+            await connection.execute("COMMIT")
+        except psycopg.OperationalError as error:
+            await connection.close()
+            raise CommitUnknown(str(error)) from error
+        finally:
+            unsure = _cancelled_waits.pop(connection, None)
+            await self._pool.putconn(connection)
+        if unsure is not None:
+            raise CommitUnknown(unsure)
+
+    async def _abandon(self, connection: Connection, error: BaseException) -> None:
+        """Rolls back; a connection that may be broken or busy is thrown away, the pool opens another."""
+        broken = isinstance(error, psycopg.OperationalError | asyncio.CancelledError | TimeoutError)
+        if broken or isinstance(error, errors.ReadOnlySqlTransaction) or connection.broken:
+            await connection.close()
+        else:
+            try:
+                await connection.execute("ROLLBACK")
+            except psycopg.Error:
+                await connection.close()
+        await self._pool.putconn(connection)
+
+    async def take_away(self) -> bool:
+        """Takes one connection out of service (a leak, for the fault of that name); False when none is left."""
+        try:
+            self._taken_away.append(await self._pool.getconn(timeout=0.2))
+        except (PoolTimeout, psycopg.OperationalError):
+            return False
+        return True
+
+    async def give_all_back(self) -> None:
+        """Ends the leak."""
+        while self._taken_away:
+            await self._pool.putconn(self._taken_away.pop())
+
+    def measure(self) -> None:
+        """Writes the state of the pool into the metrics."""
+        stats = self._pool.get_stats()
+        size, idle = stats.get("pool_size", 0), stats.get("pool_available", 0)
+        self._metrics.pool_count.labels(self._name, "used").set(size - idle)
+        self._metrics.pool_count.labels(self._name, "idle").set(idle)
+        self._metrics.pool_max.labels(self._name).set(stats.get("pool_max", 0))
+        self._metrics.pool_pending.labels(self._name).set(stats.get("requests_waiting", 0))
+
+    async def answers(self) -> None:
+        """Returns when a member answers a query. Raises `StoreUnavailable`."""
+        async with self.connection(timeout_s=0.9) as connection:
+            await connection.execute("SELECT 1")
+
+
+_cancelled_waits: dict[Connection, str] = {}
+
+
+async def _watch_for_cancelled_waits(connection: Connection) -> None:
+    """A commit whose wait for the standby was cancelled succeeds with a mere warning; here it is remembered."""
+
+    def remember(notice: psycopg.errors.Diagnostic) -> None:
+        text = notice.message_primary or ""
+        if _WAIT_CANCELLED in text and "synchronous replication" in text:
+            _cancelled_waits[connection] = text
+
+    connection.add_notice_handler(remember)
+
+
+async def _is_still_the_primary(connection: Connection) -> None:
+    """A pooled connection may lead to a member that was primary when it was opened."""
+    cursor = await connection.execute("SHOW transaction_read_only")
+    row = await cursor.fetchone()
+    if row is None or row["transaction_read_only"] == "on":
+        raise psycopg.OperationalError("the member is no primary any more")
+
+
+def _why_again(error: BaseException) -> str | None:
+    """Why running the transaction again may help; None: it will not."""
+    if isinstance(error, CommitUnknown):
+        return "unknown-commit"
+    if isinstance(error, _CONFLICTS):
+        return "conflict"
+    if isinstance(error, _WRONG_MEMBER):
+        return "wrong-member"
+    if isinstance(error, errors.QueryCanceled):
+        return None
+    if isinstance(error, StoreUnavailable | psycopg.OperationalError | psycopg.InterfaceError):
+        return "connection"
+    return None
