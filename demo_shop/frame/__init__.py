@@ -1,1 +1,1 @@
-"""What every service of the shop shares: settings, telemetry, problems, stores, calls to each other, the two listeners."""
+"""What every service of the shop shares: telemetry, problems, stores, calls to each other, the two listeners."""

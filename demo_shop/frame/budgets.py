@@ -6,7 +6,7 @@ from collections import deque
 
 
 class CallBudget:
-    """Extra calls as a share of the calls of late: `share` of those of the last `window_s`, and never fewer than `least`.
+    """Extra calls as a share of the calls of the last `window_s` seconds, and never fewer than `least`.
 
     After the retry budgets of Finagle and of the Google SRE book (chapter "Handling Overload").
     """

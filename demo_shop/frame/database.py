@@ -1,4 +1,4 @@
-"""PostgreSQL through a switchover: pools that find the primary, and transactions that are run again until they are certain."""
+"""PostgreSQL through a switchover: pools that find the primary, transactions run again until they are certain."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Database:
     async def rows(self, query: str, parameters: Any = None) -> list[DictRow]:
         """All rows of one query."""
         async with self.connection() as connection:
-            cursor = await connection.execute(query, parameters)  # type: ignore[arg-type]
+            cursor = await connection.execute(query, parameters)
             return await cursor.fetchall()
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]], *, deadline_s: float = 10.0) -> T:
@@ -128,12 +128,15 @@ class Database:
                 raise StoreUnavailable("the transaction took too long") from error
             raise
         commit = asyncio.create_task(self._commit(connection))
-        self._commits.add(commit)  # lives on when its caller is cancelled: cutting the wait would leave the commit unsure
+        self._commits.add(
+            commit
+        )  # lives on when its caller is cancelled: cutting the wait would leave the commit unsure
         commit.add_done_callback(self._committed)
-        async with asyncio.timeout(max(0.1, left_s)) as limit:
-            await asyncio.shield(commit)
-        if limit.expired():
-            raise CommitUnknown("the commit took too long")
+        try:
+            async with asyncio.timeout(max(0.1, left_s)):
+                await asyncio.shield(commit)
+        except TimeoutError as error:
+            raise CommitUnknown("the commit took too long") from error
         return answer
 
     def _committed(self, commit: asyncio.Task[None]) -> None:

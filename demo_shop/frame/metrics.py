@@ -1,4 +1,4 @@
-"""Metrics under the names of OpenTelemetry's HTTP conventions; labels are route, method and status, never a user or a cart."""
+"""Metrics under OpenTelemetry's HTTP names; labels are route, method and status, never a user or a cart."""
 
 from __future__ import annotations
 
@@ -45,12 +45,14 @@ class Metrics:
             "db_client_connection_max", "The most connections the pool may open", ["pool"], registry=self.registry
         )
         self.pool_pending = Gauge(
-            "db_client_connection_pending_requests", "Callers waiting for a connection", ["pool"],
+            "db_client_connection_pending_requests",
+            "Callers waiting for a connection",
+            ["pool"],
             registry=self.registry,
         )
         self.transactions_again = Counter(
             "shop_transactions_again_total",
-            "Transactions run again, by why: the connection was lost, a read-only member, a conflict, an unknown commit",
+            "Transactions run again: the connection was lost, a read-only member, a conflict, an unknown commit",
             ["why"],
             registry=self.registry,
         )

@@ -72,7 +72,7 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Turns whatever a handler raises into problem+json; what nobody foresaw stays a 500 and is logged by the server layer."""
+    """Turns what a handler raises into problem+json; what nobody foresaw is the outer layer's."""
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
