@@ -45,7 +45,7 @@ class FaultBoard:
         *,
         seed: int = 0,
     ) -> None:
-        self.catalogue = catalogue
+        self.catalogue = dict(catalogue)
         self.any_active = False
         self.changed = asyncio.Event()  # set at every start and stop
         self._seed = seed
@@ -151,6 +151,10 @@ class FaultBoard:
         if self._known(name) is not FaultName.CACHE_LOSS:
             raise UnknownFault(name, [FaultName.CACHE_LOSS])
         self._share_lost.append(lose_share)
+
+    def leave_out(self, name: FaultName) -> None:
+        """This process cannot be hit by the fault after all, having nothing that it could hit."""
+        self.catalogue.pop(name, None)
 
     async def lose_share(self, share: float) -> None:
         """Lets everybody who registered lose `share` of what is left."""

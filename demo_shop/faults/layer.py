@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo_shop.faults.board import FaultBoard
@@ -38,6 +39,7 @@ class FaultLayer:
         if self._board.error_now(now_s):
             if delay_s > 0:
                 await self._sleep(delay_s)
+            _note_route(self._app, scope)
             await send_problem(_injected_error(), scope, receive, send)
             return
 
@@ -51,3 +53,11 @@ class FaultLayer:
 
 def _injected_error() -> Problem:
     return Problem(500, "injected-error", "An injected error", "The fault error_burst is running; nothing was done.")
+
+
+def _note_route(app: ASGIApp, scope: Scope) -> None:
+    """Names the route that would have answered, so that the error is counted under it."""
+    for route in getattr(app, "routes", ()):
+        if route.matches(scope)[0] is Match.FULL:
+            scope["route"] = route
+            return

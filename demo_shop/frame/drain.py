@@ -7,7 +7,6 @@ Times are Unix seconds.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -15,7 +14,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("demo_shop.drain")
 
@@ -144,34 +142,10 @@ class Drain:
         return self._standing
 
 
-class DrainLayer:
-    """The outermost layer of the traffic port: counts what is in flight and closes connections while draining."""
-
-    def __init__(self, app: ASGIApp, drain: Drain, *, clock: Callable[[], float] = time.time) -> None:
-        self._app, self._drain, self._clock = app, drain, clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_closing(message: Message) -> None:
-            # Asked when the answer begins: a drain that started while the work was done counts.
-            if message["type"] == "http.response.start" and self._drain.is_on(self._clock()):
-                message = {**message, "headers": closing(message.get("headers", ()))}
-            await send(message)
-
-        self._drain.request_began()
-        try:
-            await self._app(scope, receive, send_closing)
-        finally:
-            self._drain.request_ended(self._clock())
-
-
 Headers = list[tuple[bytes, bytes]]
 
 
-def closing(headers: Headers | tuple[()]) -> Headers:
+def closing(headers: Headers) -> Headers:
     """The headers with `Connection: close` in place of any other `Connection`."""
     return [(name, value) for name, value in headers if name.lower() != b"connection"] + [(b"connection", b"close")]
 

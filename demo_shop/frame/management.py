@@ -1,4 +1,4 @@
-"""The management listener of a process: health, metrics, drain, faults and what a role adds (docs/shop-contracts.md)."""
+"""The management listener: health, metrics, drain, faults, what a role adds; docs/shop-contracts.md is its contract."""
 
 from __future__ import annotations
 
@@ -61,15 +61,20 @@ def management_app(managed: Managed, extra: Sequence[Route] = ()) -> Starlette:
         ]
     )
     app.router.redirect_slashes = False
-    answer_problems(app)  # type: ignore[arg-type]
+    answer_problems(app)
     return app
 
 
 def require_control_token(token: str | None) -> Callable[[Route], Route]:
-    """Puts a route behind the control token: 403 while there is none, 401 when the request brings another."""
+    """Puts a route behind the control token: 403 while there is none, 401 when the request brings another.
+
+    Raises `TypeError` for anything but a plain `starlette.routing.Route`: nothing else is guarded for sure.
+    """
     guard = Middleware(TokenLayer, Door("control", "SHOP_CONTROL_TOKEN", token))
 
     def guarded(route: Route) -> Route:
+        if type(route) is not Route:
+            raise TypeError(f"{route!r} cannot be put behind the control token: give a starlette.routing.Route")
         methods = sorted(route.methods) if route.methods else None
         return Route(route.path, route.endpoint, methods=methods, name=route.name, middleware=[guard])
 
