@@ -11,7 +11,7 @@ from zlib import crc32
 
 from fastapi import FastAPI
 from redis.asyncio import Redis
-from starlette.routing import BaseRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from demo_shop.faults.board import FaultBoard
@@ -23,7 +23,7 @@ from demo_shop.frame.database import Database
 from demo_shop.frame.drain import Drain
 from demo_shop.frame.health import Check, Health
 from demo_shop.frame.logs import Log
-from demo_shop.frame.management import management_app
+from demo_shop.frame.management import Managed, management_app
 from demo_shop.frame.metrics import Metrics
 from demo_shop.frame.outer_layer import OuterLayer
 from demo_shop.frame.problems import answer_problems
@@ -42,8 +42,9 @@ class Frame:
         self.metrics = Metrics()
         self.metrics.info.labels(settings.role.value, settings.pod, settings.zone or "").set(1.0)
         self.clock: Callable[[], float] = time.time
-        self.health = Health(self.clock)
+        self.health = Health(self.clock, self.metrics.registry)
         self.drain = Drain(self.clock, self.metrics.registry)
+        self.health.unready_while(self.drain.why_not_ready)
         self.faults = FaultBoard(
             catalogue_of(settings.role), self.clock, self.metrics.registry, seed=crc32(settings.pod.encode())
         )
@@ -51,7 +52,7 @@ class Frame:
         self._databases: dict[Member, Database] = {}
         self._upstreams: dict[Role, Upstream] = {}
         self._redis: Redis | None = None
-        self._management_routes: list[BaseRoute] = []
+        self._management_routes: list[Route] = []
 
     def primary(self) -> Database:
         """Connections to the member that takes writes."""
@@ -88,7 +89,7 @@ class Frame:
         """Shown beside the readiness, without a say in it."""
         self.health.report_when(name, check)
 
-    def manage(self, routes: Sequence[BaseRoute]) -> None:
+    def manage(self, routes: Sequence[Route]) -> None:
         """More routes of the management listener; callers must carry the control token."""
         self._management_routes.extend(routes)
 
@@ -106,16 +107,17 @@ class Frame:
 
     def management(self) -> ASGIApp:
         """Health, metrics, drain, faults and what the role adds."""
-        return management_app(
+        managed = Managed(
+            registry=self.metrics.registry,
             health=self.health,
             drain=self.drain,
             faults=self.faults,
-            registry=self.metrics.registry,
-            before_metrics=self._measure,
-            routes=self._management_routes,
             control_token=self.settings.control_token,
             faults_token=self.settings.faults_token,
+            before_scrape=self._measure,
+            clock=self.clock,
         )
+        return management_app(managed, self._management_routes)
 
     def _measure(self) -> None:
         for database in self._databases.values():
@@ -126,7 +128,8 @@ class Frame:
         """Stores are open and background work goes on inside."""
         effects = FaultEffects(self.faults, self._databases.get("read-write") or self._databases.get("prefer-standby"))
         self._background.add("fault effects", effects.run)
-        self._background.add("health", self.health.run)
+        self._background.add("health checks", self.health.watch)
+        self._background.add("heartbeat", self.health.keep_beating)
         for database in self._databases.values():
             await database.open()
         self._background.start()

@@ -14,7 +14,7 @@ from demo_shop.frame import context
 from demo_shop.frame.drain import Drain, closing
 from demo_shop.frame.logs import Log
 from demo_shop.frame.metrics import Metrics
-from demo_shop.frame.problems import Problem, problem_response
+from demo_shop.frame.problems import Problem, ProblemInFramework, internal_error, problem_response
 
 MOST_BODY_BYTES: Final = 64 * 1024
 MOST_HEADER_BYTES: Final = 16 * 1024
@@ -81,15 +81,13 @@ class OuterLayer:
         body = _BoundedBody(receive)
         try:
             await self._app(scope, body.receive, answer.send)
-        except _BodyTooLong:
-            if not answer.started:
-                await problem_response(_too_long())(scope, receive, answer.send)
         except Exception:
             self._log.error("a request failed unexpectedly", path=scope["path"], exc_info=True)
+            if answer.complete:
+                return
             if answer.started:
                 raise  # half an answer is out: the server must break the connection
-            failure = Problem(500, "internal-error", "Something went wrong here", "It is logged under the request id.")
-            await problem_response(failure)(scope, receive, answer.send)
+            await problem_response(internal_error())(scope, receive, answer.send)
 
 
 def route_label(scope: Scope) -> str:
@@ -139,10 +137,6 @@ def _too_long() -> Problem:
     )
 
 
-class _BodyTooLong(Exception):
-    pass
-
-
 class _BoundedBody:
     """Counts a body that comes without a declared length."""
 
@@ -156,19 +150,19 @@ class _BoundedBody:
         if message["type"] == "http.request":
             self._bytes += len(message.get("body", b""))
             if self._bytes > MOST_BODY_BYTES:
-                raise _BodyTooLong
+                raise ProblemInFramework(_too_long())
         return message
 
 
 class _Answer:
     """Notes the status and adds the request id, and `Connection: close` while draining."""
 
-    __slots__ = ("_close", "_request_id", "_send", "started", "status")
+    __slots__ = ("_close", "_request_id", "_send", "complete", "started", "status")
 
     def __init__(self, send: Send, request_id: bytes, close: Callable[[], bool]) -> None:
         self._send, self._request_id, self._close = send, request_id, close
         self.status = 499  # nothing was answered: the client left
-        self.started = False
+        self.started, self.complete = False, False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -177,3 +171,4 @@ class _Answer:
             headers = [*message.get("headers", ()), (b"x-request-id", self._request_id)]
             message = {**message, "headers": closing(headers) if self._close() else headers}
         await self._send(message)
+        self.complete = message["type"] == "http.response.body" and not message.get("more_body", False)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -32,6 +33,14 @@ class Problem(Exception):
         super().__init__(f"{status} {code}: {detail or title}")
         self.status, self.code, self.title, self.detail = status, code, title, detail
         self.headers, self.extra = dict(headers or {}), extra
+
+
+class ProblemInFramework(HTTPException):
+    """A problem raised while the framework reads a request: it lets only its own kind of exception through."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.status, problem.detail, problem.headers)
+        self.problem = problem
 
 
 class StoreUnavailable(Exception):
@@ -71,8 +80,9 @@ async def send_problem(problem: Problem, scope: Scope, receive: Receive, send: S
     await problem_response(problem)(scope, receive, send)
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Turns what a handler raises into problem+json; what nobody foresaw is the outer layer's."""
+def answer_problems(app: Starlette) -> None:
+    """Turns what a handler raises into problem+json; the outer layer logs what nobody foresaw."""
+    app.add_exception_handler(Exception, _of_bug)
     app.add_exception_handler(Problem, _of_problem)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
@@ -92,6 +102,14 @@ def validation_problem(errors: list[dict[str, Any]]) -> Problem:
     )
 
 
+def internal_error() -> Problem:
+    return Problem(500, "internal-error", "Something went wrong here", "It is logged under the request id.")
+
+
+async def _of_bug(_: Request, error: Exception) -> Response:
+    return problem_response(internal_error())
+
+
 async def _of_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return problem_response(error)
@@ -104,6 +122,8 @@ async def _of_validation(_: Request, error: Exception) -> Response:
 
 async def _of_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error, ProblemInFramework):
+        return problem_response(error.problem)
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "-").replace("'", "")
     detail = str(error.detail) if error.detail and error.detail != phrase else None
