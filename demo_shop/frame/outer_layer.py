@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -47,14 +48,15 @@ class OuterLayer:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        loop = asyncio.get_running_loop()
-        start_s = loop.time()
+        begun_s = time.perf_counter()  # the loop's own clock may tick in milliseconds
         headers = _Known(scope["headers"])
         request_id = headers.request_id or secrets.token_hex(8)
         context.request_id.set(request_id)
         context.priority.set(headers.priority)
         context.synthetic.set(headers.synthetic)
-        context.deadline_s.set(None if headers.timeout_s is None else start_s + headers.timeout_s)
+        context.deadline_s.set(
+            None if headers.timeout_s is None else asyncio.get_running_loop().time() + headers.timeout_s
+        )
         method = scope["method"] if scope["method"] in _METHODS else "other"
         answer = _Answer(send, request_id.encode(), lambda: self._drain.is_on(self._clock()))
         active = self._metrics.server_active.labels(method)
@@ -65,7 +67,7 @@ class OuterLayer:
         finally:
             self._drain.request_ended(self._clock())
             active.dec()
-            took_s = loop.time() - start_s
+            took_s = time.perf_counter() - begun_s
             route = route_label(scope)
             self._metrics.server_duration_s.labels(route, method, str(answer.status)).observe(took_s)
             if self._log_requests:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as json_text
 import random
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -178,9 +179,9 @@ class Upstream:
         timeout_s: float,
     ) -> Answer:
         loop = asyncio.get_running_loop()
-        address, start_s, status = self._next_address(loop.time()), loop.time(), 0
+        address, begun_s, status = self._next_address(loop.time()), time.perf_counter(), 0
         try:
-            async with self._open_session(start_s).request(
+            async with self._open_session(loop.time()).request(
                 method,
                 address + path,
                 params=params,
@@ -199,7 +200,7 @@ class Upstream:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _NoAnswer(f"{address}: {type(error).__name__} {error}".rstrip()) from error
         finally:
-            took_s = loop.time() - start_s
+            took_s = time.perf_counter() - begun_s
             if status:
                 self._latencies.note(took_s)
             self._metrics.client_duration_s.labels(self.role, method, str(status)).observe(took_s)
