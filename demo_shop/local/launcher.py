@@ -1,0 +1,209 @@
+"""Starts the whole shop on loopback, keeps it running, and takes it away again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from demo_shop.local import ground as grounds
+from demo_shop.local import guardian, leftovers, orphans, state
+from demo_shop.local.account import stores_account
+from demo_shop.local.credentials import Credentials, kept_credentials
+from demo_shop.local.etcd_access import is_healthy, require_password
+from demo_shop.local.ground import Ground
+from demo_shop.local.household import Household, Interrupted, StartFailed
+from demo_shop.local.loopback import status_of
+from demo_shop.local.ports import shop_port
+from demo_shop.local.programs import StorePrograms, find_programs
+from demo_shop.local.role_plan import plan_roles
+from demo_shop.local.store_plan import StorePlan, database_environment, plan_stores
+from demo_shop.settings import Role
+from demo_shop.stores.patroni import FailoverSettings
+
+START_LIMIT_S = 120.0
+STANDBY_CHECK_S = 1.0
+LOG_CHECK_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line can say."""
+
+    data_dir: Path | None = None
+    zones: int = 1
+    port: int | None = None
+    with_faults: bool = False
+    state_file: Path | None = None
+    with_roles: bool = True
+    products: int = 10_000
+    failover: FailoverSettings = field(default_factory=FailoverSettings)
+
+
+def run(options: Options, say: Callable[[str], None]) -> None:
+    """Returns when a signal stopped the shop. Raises `StartFailed` and the errors of its preparation."""
+    programs = find_programs()
+    account = stores_account()
+    port = shop_port(options.port) if options.with_roles else None
+    with ExitStack() as last_things:
+        ground = grounds.prepare(options.data_dir, account)
+        if ground.is_temporary:
+            last_things.callback(leftovers.remove_folder, ground.data_dir)
+        last_things.enter_context(grounds.locked(ground))
+        watcher = _guardian(ground)
+        last_things.callback(_dismiss, watcher)
+        household = Household(account, ground.is_held, say)
+        household.own(watcher)
+        household.listen()
+        last_things.callback(household.close)
+        shop = Shop(options, ground, household, say)
+        last_things.callback(shop.stop)
+        try:
+            shop.start(programs, port)
+            shop.keep()
+        except Interrupted:
+            say("stopping")
+
+
+class Shop:
+    """One run of the shop, from the first process to the last."""
+
+    def __init__(self, options: Options, ground: Ground, household: Household, say: Callable[[str], None]) -> None:
+        self._options = options
+        self._ground = ground
+        self._household = household
+        self._say = say
+        self._state_file = options.state_file or ground.data_dir / "state.json"
+        self._url: str | None = None
+        self._credentials: Credentials
+        self._plan: StorePlan
+        self._standby_is_synchronous = False
+
+    def start(self, programs: StorePrograms, port: int | None) -> None:
+        """Returns when the first page can be served; the standby may still be on its way."""
+        options, ground, household = self._options, self._ground, self._household
+        orphans.adopt_descendants()
+        self._credentials = credentials = kept_credentials(ground.data_dir / "credentials.json")
+        self._plan = plan = plan_stores(ground, programs, credentials, options.failover)
+        household.start((plan.etcd, plan.redis))
+        household.wait_until("etcd", lambda: is_healthy(plan.etcd_url), START_LIMIT_S)
+        require_password(plan.etcd_url, credentials.etcd)
+        household.start(plan.members)
+        reach = database_environment(plan, credentials)
+        migration = self._start_migration(reach)
+        if port is not None:
+            household.start(plan_roles(ground, credentials, reach, options.zones, port, options.with_faults))
+        household.wait_until("schema and catalogue", lambda: migration.poll() is not None, START_LIMIT_S)
+        if migration.returncode != 0:
+            log = ground.logs / "migrate.log"
+            raise StartFailed(f"schema and catalogue:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+        self._say(f"PostgreSQL on {plan.database_hosts}, Redis, etcd; schema and catalogue are in")
+        if port is not None:
+            household.wait_until("the first page", self._serves, START_LIMIT_S)
+            self._url = f"http://127.0.0.1:{port}"
+        self._write_state()
+
+    def keep(self) -> None:
+        """Keeps every process running until a signal comes; raises `Interrupted` then."""
+        self._say_where()
+        check_standby_s = check_logs_s = 0.0
+        while True:
+            changed = self._household.tick(0.5)
+            now_s = time.monotonic()
+            if now_s >= check_standby_s:
+                check_standby_s = now_s + STANDBY_CHECK_S
+                changed = self._standby_changed() or changed
+            if now_s >= check_logs_s:
+                check_logs_s = now_s + LOG_CHECK_S
+                for keeper in self._household.keepers:
+                    keeper.trim_log()
+            if changed:
+                self._write_state()
+
+    def stop(self) -> None:
+        """The gateway first, so that nobody is let in any more; then those behind it, then what they keep."""
+        household = self._household
+        household.stop([Role.GATEWAY], signal.SIGTERM, gently_s=5.0)
+        household.stop([role for role in Role if role is not Role.GATEWAY], signal.SIGTERM, gently_s=5.0)
+        household.stop(["postgres"], signal.SIGTERM, gently_s=12.0)
+        household.stop(["redis", "etcd"], signal.SIGTERM, gently_s=3.0)
+        leftovers.end_all(self._ground.marker, self._ground.data_dir, gently_s=2.0)
+        leftovers.free_shared_memory(self._ground.data_dir)
+        self._state_file.unlink(missing_ok=True)
+        kept = "nothing is left" if self._ground.is_temporary else f"the data stays in {self._ground.data_dir}"
+        self._say(f"stopped; {kept}")
+
+    def _start_migration(self, reach: dict[str, str]) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "demo_shop.stores.migrate"]
+        if self._options.products:
+            command += ["--seed", "--products", str(self._options.products)]
+        with open(self._ground.logs / "migrate.log", "ab") as log:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **reach, leftovers.MARKER: self._ground.marker},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._household.own(process)
+        return process
+
+    def _serves(self) -> bool:
+        facts = [keeper.program.facts for keeper in self._household.keepers if not keeper.program.is_store]
+        if any(status_of(f"{fact['management_url']}/-/ready") != 200 for fact in facts):
+            return False
+        gateways = [k.program.facts["url"] for k in self._household.keepers if k.program.role == Role.GATEWAY]
+        return all(status_of(f"{url}/", timeout_s=5.0) == 200 for url in gateways)
+
+    def _standby_changed(self) -> bool:
+        before = self._standby_is_synchronous
+        self._standby_is_synchronous = any(
+            status_of(f"{member.facts['patroni_url']}/synchronous", timeout_s=0.3) == 200
+            for member in self._plan.members
+        )
+        if self._standby_is_synchronous and not before:
+            self._say("the standby is synchronous: an acknowledged order is in two places")
+        elif before and not self._standby_is_synchronous:
+            self._say("no synchronous standby at the moment")
+        return before != self._standby_is_synchronous
+
+    def _write_state(self) -> None:
+        state.write(
+            self._state_file,
+            state.described(
+                self._url,
+                self._plan,
+                self._credentials,
+                self._household.keepers,
+                {"pid": os.getpid(), "data_dir": str(self._ground.data_dir), "held_dir": str(self._ground.held)},
+                self._standby_is_synchronous,
+                self._options.with_faults,
+            ),
+        )
+
+    def _say_where(self) -> None:
+        metrics = [k.program.facts for k in self._household.keepers if k.program.role == Role.GATEWAY]
+        where = f"shop: {self._url}   metrics: {metrics[0]['management_url']}/metrics" if metrics else "stores only"
+        self._say(f"{where}   state: {self._state_file}   stop: Ctrl-C")
+
+
+def _guardian(ground: Ground) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", guardian.__name__, "--marker", ground.marker, "--data-dir", str(ground.data_dir)]
+    return subprocess.Popen(
+        [*command, "--remove"] if ground.is_temporary else command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _dismiss(watcher: subprocess.Popen[bytes]) -> None:
+    watcher.communicate(guardian.DONE)
