@@ -126,7 +126,7 @@ class Frame:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Stores are open and background work goes on inside."""
-        effects = FaultEffects(self.faults, self._databases.get("read-write") or self._databases.get("prefer-standby"))
+        effects = FaultEffects(self.faults, self._pool_of_requests())
         self._background.add("fault effects", effects.run)
         self._background.add("health checks", self.health.watch)
         self._background.add("heartbeat", self.health.keep_beating)
@@ -141,6 +141,11 @@ class Frame:
             await asyncio.gather(*(database.close() for database in self._databases.values()))
             if self._redis is not None:
                 await self._redis.aclose()
+
+    def _pool_of_requests(self) -> Database | None:
+        """The pool that most requests need, for the fault that empties it: losing another would hurt nobody."""
+        member: Member = "prefer-standby" if self.settings.role is Role.CATALOG else "read-write"
+        return self._databases.get(member) or next(iter(self._databases.values()), None)
 
     def _database(self, member: Member) -> Database:
         if member not in self._databases:
