@@ -24,7 +24,7 @@ class DrainRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     ttl_s: float = Field(ge=1, le=3_600)
-    reason: str = Field("", max_length=500)
+    reason: str = Field("", max_length=200)
     fail_readiness: bool = False
 
 
