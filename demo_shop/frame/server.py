@@ -18,9 +18,7 @@ _KEEP_ALIVE_S: Final = 75  # above what proxies keep (60 s): the proxy, not we, 
 _LAST_ANSWERS_S: Final = 15
 _HEADERS_WITHIN_S: Final = 10.0
 _MOST_UNFINISHED_HEADER_BYTES: Final = 64 * 1024
-_TOO_LONG: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-)
+_TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -85,6 +83,7 @@ async def serve(frame: Frame, traffic: ASGIApp) -> None:
             _Server(_config(traffic, settings.host, settings.port)),
             _Server(_config(frame.management(), settings.host, settings.management_port)),
         ]
+        frame.drain.count_connections_with(lambda: len(servers[0].server_state.connections))
         running = [asyncio.create_task(server.serve()) for server in servers]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)

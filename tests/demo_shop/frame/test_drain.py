@@ -1,8 +1,21 @@
+import asyncio
+import logging
+import socket
+import time
+
 import pytest
+import uvicorn
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from demo_shop.frame.drain import Drain, DrainRequest, Stopping, closing
+from demo_shop.frame.logs import Log
+from demo_shop.frame.metrics import Metrics
+from demo_shop.frame.outer_layer import OuterLayer
 
 START_S = 1_000.0
 
@@ -140,3 +153,51 @@ def test_an_answer_that_closes_has_no_other_wish_for_its_connection() -> None:
     headers = [(b"content-type", b"text/plain"), (b"Connection", b"keep-alive")]
 
     assert closing(headers) == [(b"content-type", b"text/plain"), (b"connection", b"close")]
+
+
+async def _hello(_: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """The head of the answer to one request on a connection that stays open."""
+    writer.write(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(len("hello"))
+    return head.lower()
+
+
+def test_a_kept_connection_is_closed_by_the_next_answer_and_no_request_is_lost() -> None:
+    async def scenario() -> tuple[bytes, bytes, bytes, int, list[bytes]]:
+        drain = Drain(time.time)
+        log = Log(logging.getLogger("demo_shop.test"), {})
+        app = OuterLayer(Starlette(routes=[Route("/", _hello)]), Metrics(), log, drain, time.time, log_requests=False)
+        server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="off", log_config=None))
+        drain.count_connections_with(lambda: len(server.server_state.connections))
+        listener = socket.create_server(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        port = listener.getsockname()[1]
+        async with asyncio.timeout(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            before = await _ask(reader, writer)
+            drain.start(DrainRequest(ttl_s=60), time.time())
+            during = await _ask(reader, writer)
+            after = await reader.read()  # ends only when the server closes
+            writer.close()
+            while drain.state(time.time()).open_connections:
+                await asyncio.sleep(0.01)
+            left = drain.state(time.time()).in_flight
+            drain.stop(time.time())
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            undone = [await _ask(reader, writer) for _ in range(2)]  # kept open again
+            writer.close()
+            server.should_exit = True
+            await serving
+        return before, during, after, left, undone
+
+    before, during, after, left, undone = asyncio.run(scenario())
+
+    assert b"200 ok" in before and b"connection: close" not in before
+    assert b"200 ok" in during and b"connection: close" in during
+    assert (after, left) == (b"", 0)
+    assert all(b"200 ok" in head and b"connection: close" not in head for head in undone)
