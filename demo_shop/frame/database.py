@@ -23,6 +23,7 @@ Connection = AsyncConnection[DictRow]
 #: What PostgreSQL says when a commit stopped waiting for its standby: done here, perhaps nowhere else.
 _WAIT_CANCELLED = "canceling"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
+_ASK_AGAIN_S = 0.3
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _WRONG_MEMBER = (errors.ReadOnlySqlTransaction, errors.CannotConnectNow, errors.AdminShutdown, errors.CrashShutdown)
 
@@ -55,7 +56,7 @@ class Database:
             timeout=2.0,
             max_lifetime=300.0,
             max_idle=30.0,
-            reconnect_timeout=5.0,
+            reconnect_timeout=0.0,  # the pool's own second try comes after 1 s: asking it again is sooner
             num_workers=2,
             check=AsyncConnectionPool.check_connection if member != "read-write" else _is_still_the_primary,
             open=False,
@@ -72,10 +73,7 @@ class Database:
     @asynccontextmanager
     async def connection(self, timeout_s: float | None = None) -> AsyncIterator[Connection]:
         """A checked connection. Raises `StoreUnavailable` when there is none in time (2 s unless told)."""
-        try:
-            connection = await self._pool.getconn(timeout=timeout_s)
-        except (PoolTimeout, psycopg.OperationalError) as error:
-            raise StoreUnavailable(f"PostgreSQL ({self._name}): {error}") from error
+        connection = await self._take(2.0 if timeout_s is None else timeout_s)
         try:
             yield connection
         except (psycopg.OperationalError, errors.ReadOnlySqlTransaction) as error:
@@ -114,10 +112,7 @@ class Database:
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.7)
 
     async def _once(self, work: Callable[[Connection], Awaitable[T]], left_s: float) -> T:
-        try:
-            connection = await self._pool.getconn(timeout=min(2.0, left_s))
-        except (PoolTimeout, psycopg.OperationalError) as error:
-            raise StoreUnavailable(str(error)) from error
+        connection = await self._take(min(2.0, left_s))
         try:
             async with asyncio.timeout(left_s):
                 await connection.execute("BEGIN")
@@ -138,6 +133,17 @@ class Database:
         except TimeoutError as error:
             raise CommitUnknown("the commit took too long") from error
         return answer
+
+    async def _take(self, timeout_s: float) -> Connection:
+        """A connection from the pool; each time it is asked the pool tries to connect. Raises `StoreUnavailable`."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + timeout_s
+        while True:
+            try:
+                return await self._pool.getconn(timeout=max(0.01, min(_ASK_AGAIN_S, until_s - loop.time())))
+            except (PoolTimeout, psycopg.OperationalError) as error:
+                if loop.time() >= until_s:
+                    raise StoreUnavailable(f"PostgreSQL ({self._name}): {error}") from error
 
     def _committed(self, commit: asyncio.Task[None]) -> None:
         self._commits.discard(commit)

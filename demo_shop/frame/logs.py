@@ -50,6 +50,7 @@ def start_logging(role: str, pod: str, zone: str | None) -> Log:
     handler.setFormatter(JsonLines(role, pod, zone))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a line for every failed attempt says nothing new
     logger = logging.getLogger("demo_shop")
     logger.setLevel(logging.INFO)
     return Log(logger, {})
