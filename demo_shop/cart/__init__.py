@@ -1,0 +1,1 @@
+"""Carts in Redis: small, bounded, and never empty by mistake."""
