@@ -1,0 +1,1 @@
+"""Prices that follow demand and stock within guard rails, each with its reasons."""

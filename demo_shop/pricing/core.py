@@ -1,0 +1,139 @@
+"""The price of one product: a pure function of its base price, its demand, its stock and the price a step ago.
+
+Every effect is in whole cents, and they add up to the difference from the base price. More demand never lowers a price,
+more stock never raises it, and no price leaves the rails.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from demo_shop.pricing.reasons import Effect, Factor, demand_reason, pace_reason, rail_reason, stock_reason
+from demo_shop.pricing.settings import PriceSettings
+
+#: Customary last digits by base price: (from cents, so many cents form one round, endings within it).
+_ENDINGS = ((10_000, 100, (49, 99)), (1_000, 10, (9,)), (400, 10, (5, 9)))
+
+
+@dataclass(frozen=True, slots=True)
+class PriceInputs:
+    """Units are recently ordered ones, each weighing less as it ages; None: unknown."""
+
+    base_cents: int
+    anchor_cents: int  # the price at the end of the step before
+    units: float | None
+    usual_units: float
+    available: int | None
+    usual_available: float | None  # for a product so popular, judged by the whole shop
+
+
+@dataclass(frozen=True, slots=True)
+class PriceQuote:
+    price_cents: int
+    explanation: tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    lowest: int
+    highest: int
+
+    def clamp(self, cents: int) -> int:
+        return min(max(cents, self.lowest), self.highest)
+
+
+def price(inputs: PriceInputs, settings: PriceSettings) -> PriceQuote:
+    """The price and why it is not the base price."""
+    base = inputs.base_cents
+    demand = _share_of(base, demand_effect(inputs, settings))
+    stock = _share_of(base, stock_effect(inputs, settings))
+    ideal = base + demand + stock
+    rails = guard_rails(base, settings)
+    allowed = rails.clamp(ideal)
+    anchor = rails.clamp(inputs.anchor_cents)  # outside only when the base price itself was changed
+    pace = _pace(base, anchor, rails, settings)
+    steady = abs(allowed - anchor) < settings.least_change * base
+    paced = anchor if steady else pace.clamp(allowed)
+    final = _nearest_ending(paced, base, anchor, pace)
+    effects = (
+        Effect(Factor.DEMAND, demand, demand_reason(inputs.units, inputs.usual_units, demand, base)),
+        Effect(Factor.STOCK, stock, stock_reason(inputs.available, stock, base, settings.few_units)),
+        Effect(Factor.RAILS, allowed - ideal, rail_reason(allowed - ideal, base, settings)),
+        Effect(Factor.PACE, paced - allowed, pace_reason(steady, settings)),
+        Effect(Factor.ROUNDING, final - paced, "Rounded to a customary price"),
+    )
+    return PriceQuote(final, tuple(effect for effect in effects if effect.effect_cents or _is_unknown(effect, inputs)))
+
+
+def guard_rails(base_cents: int, settings: PriceSettings) -> _Bounds:
+    """The lowest and the highest price there may be, in cents."""
+    lowest = math.ceil(base_cents * (1.0 - settings.most_below) - 1e-9)
+    highest = math.floor(base_cents * (1.0 + settings.most_above) + 1e-9)
+    return _Bounds(max(1, min(lowest, base_cents)), max(highest, base_cents))
+
+
+def demand_effect(inputs: PriceInputs, settings: PriceSettings) -> float:
+    """As a share of the base price; 0 when demand is unknown."""
+    if inputs.units is None:
+        return 0.0
+    prior = settings.demand_prior_units
+    doublings = math.log2((inputs.units + prior) / (inputs.usual_units + prior))
+    return min(max(settings.demand_per_doubling * doublings, settings.demand_lowest), settings.demand_highest)
+
+
+def stock_effect(inputs: PriceInputs, settings: PriceSettings) -> float:
+    """As a share of the base price; 0 when the stock is unknown."""
+    if inputs.available is None:
+        return 0.0
+    enough = enough_stock(inputs.units, inputs.usual_units, settings)
+    if inputs.available < enough:
+        return settings.stock_highest * (1.0 - max(0, inputs.available) / enough)
+    if inputs.usual_available is None:
+        return 0.0
+    plenty = settings.plenty * max(enough, inputs.usual_available)
+    if inputs.available <= plenty:
+        return 0.0
+    return settings.stock_lowest * min(1.0, math.log2(inputs.available / plenty) / settings.plenty_doublings)
+
+
+def enough_stock(units: float | None, usual_units: float, settings: PriceSettings) -> float:
+    """How many pieces are not few: a reserve, and what sells in the next minutes."""
+    return settings.few_units + settings.cover * max(units or 0.0, usual_units)
+
+
+def _pace(base: int, anchor: int, rails: _Bounds, settings: PriceSettings) -> _Bounds:
+    """What can be reached in one step; a cent at least, or the cheapest goods would never move."""
+    most = max(1, math.floor(base * settings.most_change + 1e-9))
+    return _Bounds(rails.clamp(anchor - most), rails.clamp(anchor + most))
+
+
+def _nearest_ending(cents: int, base: int, anchor: int, bounds: _Bounds) -> int:
+    """The nearest customary price within the bounds; the base price and the price so far count as customary."""
+    candidates = {known for known in (base, anchor) if bounds.lowest <= known <= bounds.highest}
+    candidates.update(_endings_around(cents, base, bounds))
+    return min(candidates, key=lambda candidate: (abs(candidate - cents), candidate))
+
+
+def _endings_around(cents: int, base: int, bounds: _Bounds) -> Iterator[int]:
+    for from_cents, round_cents, endings in _ENDINGS:
+        if base >= from_cents:
+            start = cents // round_cents * round_cents
+            for shift in (-round_cents, 0, round_cents):
+                for ending in endings:
+                    if bounds.lowest <= start + shift + ending <= bounds.highest:
+                        yield start + shift + ending
+            return
+    yield cents
+
+
+def _share_of(base_cents: int, share: float) -> int:
+    return math.floor(base_cents * share + 0.5)
+
+
+def _is_unknown(effect: Effect, inputs: PriceInputs) -> bool:
+    """Whether the effect is nought since its cause is not known, which is worth saying."""
+    return (effect.factor is Factor.DEMAND and inputs.units is None) or (
+        effect.factor is Factor.STOCK and inputs.available is None
+    )
