@@ -17,7 +17,7 @@ from demo_shop.gateway.dimmer import Dimmer
 class BrownoutRequest(BaseModel):
     """A ceiling to set: share of optional content, for how long, and why."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     ceiling: float = Field(ge=0.0, le=1.0, allow_inf_nan=False)
     ttl_s: float = Field(ge=SHORTEST_TTL_S, le=LONGEST_TTL_S, allow_inf_nan=False)
