@@ -39,7 +39,7 @@ class CacheLoss:
         wanted = fault.level(now_s) * fault.magnitude
         at_top = wanted >= fault.magnitude
         if wanted > self._lost and (at_top or wanted - self._lost >= 0.05):
-            await self._board.lose_share((wanted - self._lost) / (1.0 - self._lost))
+            await self._board.lose_share(min(1.0, (wanted - self._lost) / (1.0 - self._lost)))
             self._lost = wanted
 
     async def end(self) -> None:

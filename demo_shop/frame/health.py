@@ -134,13 +134,12 @@ class Health:
         self._checks[name] = (check, needed)
 
     async def _run(self, name: str, check: Check) -> None:
+        limit = asyncio.timeout(CHECK_TIMEOUT_S)
         try:
-            async with asyncio.timeout(CHECK_TIMEOUT_S):
+            async with limit:
                 why = await check()
-        except TimeoutError:
-            why = f"no answer within {CHECK_TIMEOUT_S:g} s"
         except Exception as error:  # noqa: BLE001 - whatever a check raises is its finding, and shown as such
-            why = f"{type(error).__name__}: {error}"
+            why = f"no answer within {CHECK_TIMEOUT_S:g} s" if limit.expired() else f"{type(error).__name__}: {error}"
         self._results[name] = _Result(why, self._clock())
 
     def _state(self, name: str, needed: bool, now_s: float) -> CheckState:

@@ -1,10 +1,14 @@
 """The shop cannot import the scenario schema; these tests hold the two together."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demo_shop.faults.catalogue import FACTS, FaultName, catalogue_of
+from demo_shop.faults.fault import Fault
 from demo_shop.settings import Role
 from simulation.scenario import FAULT_FACTS, SHARE_FAULTS, FaultKind
+from simulation.scenario import Fault as ScenarioFault
 
 
 @pytest.mark.parametrize("name", FaultName)
@@ -42,3 +46,29 @@ def test_a_role_without_a_database_has_no_pool_to_lose() -> None:
 
 def test_every_fault_can_hit_somebody() -> None:
     assert {name for role in Role for name in catalogue_of(role)} == set(FaultName)
+
+
+@given(
+    duration_s=st.floats(0.1, 3_600),
+    ramp_share=st.floats(0, 1),
+    at=st.floats(-0.5, 1.5),
+)
+def test_a_fault_climbs_as_it_does_in_a_scenario(duration_s: float, ramp_share: float, at: float) -> None:
+    ramp_s, t_s = duration_s * ramp_share, duration_s * at
+    scenario = ScenarioFault(
+        kind=FaultKind.MEMORY_LEAK, service="cart", start_s=0, duration_s=duration_s, ramp_s=ramp_s
+    )
+
+    assert Fault(FaultName.MEMORY_LEAK, 20.0, ramp_s, duration_s, 0, 0.0).level(t_s) == scenario.level(t_s)
+
+
+@given(duration_s=st.floats(1, 3_600), ramp_share=st.floats(0, 1), at=st.floats(0, 2))
+def test_what_a_fault_took_is_its_level_summed_over_time(duration_s: float, ramp_share: float, at: float) -> None:
+    fault = Fault(FaultName.MEMORY_LEAK, 60.0, duration_s * ramp_share, duration_s, 0, 0.0)
+    until_s = min(duration_s * at, duration_s)
+    steps = 400
+    step_s = until_s / steps
+
+    summed = sum(fault.level((i + 0.5) * step_s) for i in range(steps)) * step_s
+
+    assert fault.level_seconds(duration_s * at) == pytest.approx(summed, abs=2 * step_s)

@@ -85,6 +85,19 @@ def test_what_a_check_raises_is_its_finding() -> None:
     assert health.readiness(clock()).checks[0].why == "ConnectionError: connection refused"
 
 
+def test_a_time_out_of_the_checks_own_is_told_in_its_words() -> None:
+    async def check() -> str | None:
+        raise TimeoutError("connecting took 0.2 s")
+
+    clock = Clock()
+    health = Health(clock)
+    health.ready_when("postgres", check)
+
+    look(health)
+
+    assert health.readiness(clock()).checks[0].why == "TimeoutError: connecting took 0.2 s"
+
+
 def test_a_check_that_hangs_is_cut_off_and_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_module, "CHECK_TIMEOUT_S", 0.01)
     clock = Clock()

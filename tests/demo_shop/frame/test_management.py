@@ -3,6 +3,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.process_collector import ProcessCollector
 from starlette.requests import Request
@@ -362,3 +364,32 @@ def test_tokens_do_not_show_in_what_is_printed() -> None:
     )
 
     assert "secret" not in repr(managed)
+
+
+FIELDS = ["ttl_s", "reason", "fail_readiness", "magnitude", "ramp_s", "duration_s", "seed", "else"]
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.just("\ud800"),
+    st.just([1]),
+    st.just({}),
+)
+FUZZED = Process()
+
+
+@given(
+    target=st.sampled_from([("/-/drain", CONTROL), ("/-/faults/cpu_burn", FAULTS), ("/-/faults/error_burst", FAULTS)]),
+    body=st.one_of(st.binary(max_size=30), st.dictionaries(st.sampled_from(FIELDS), VALUES), VALUES),
+)
+def test_whatever_the_body_is_the_answer_is_a_state_or_names_the_field(target: tuple[str, str], body: Any) -> None:
+    path, token = target
+
+    answer = FUZZED.ask("PUT", path, body, token=token)
+
+    assert answer.status in (200, 422)
+    if answer.status == 422:
+        assert_problem(answer, 422, "invalid-request")
+        assert answer.json["errors"][0]["field"]
