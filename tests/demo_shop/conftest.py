@@ -6,6 +6,7 @@ runs them all and nothing is started twice.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -13,14 +14,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from demo_shop.frame.database import Database
+from demo_shop.frame.metrics import Metrics
 from demo_shop.local.programs import ProgramsMissing, find_programs
+from demo_shop.settings import DatabaseSettings
+from demo_shop.stores.migrate import migrate, packaged_migrations
 
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 60.0
@@ -67,6 +74,69 @@ def shop_state_file(store_programs: None, tmp_path_factory: pytest.TempPathFacto
 def shop(shop_state_file: Path) -> dict[str, Any]:
     """The whole shop with faults allowed, as state.json describes it; its first page can be served."""
     return described(shop_state_file)
+
+
+@pytest.fixture(scope="session")
+def own_database(stores: dict[str, Any]) -> DatabaseSettings:
+    """A database with the schema and nothing in it, for tests that sell whatever they put there."""
+    database = stores["database"]
+    hosts = tuple((host, int(port)) for host, _, port in (at.rpartition(":") for at in database["hosts"].split(",")))
+    # The shop's own user may enter the shop's database only.
+    everything = DatabaseSettings(hosts, "postgres", "postgres", database["superuser_password"])
+    with psycopg.connect(**everything.conninfo("read-write"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE shop_of_tests")
+    own = replace(everything, name="shop_of_tests")
+    with psycopg.connect(**own.conninfo("read-write"), autocommit=True) as connection:
+        migrate(connection, packaged_migrations())
+        connection.execute("INSERT INTO categories VALUES (1, 'things', 'Things')")
+    return own
+
+
+@pytest.fixture
+def put_on_shelf(own_database: DatabaseSettings) -> Callable[[int], int]:
+    """Puts so many units of a new product, for 10.00 each, on the shelf and returns the product's id."""
+
+    def put(units: int) -> int:
+        with psycopg.connect(**own_database.conninfo("read-write"), autocommit=True) as connection:
+            row = connection.execute(
+                "WITH made AS (INSERT INTO products (id, sku, name, brand, description, category_id, base_price_cents) "
+                "SELECT coalesce(max(id), 0) + 1, 'sku-' || coalesce(max(id), 0) + 1, 'Thing', 'Brand', '', 1, 1000 "
+                "FROM products RETURNING id), "
+                "stocked AS (INSERT INTO stock SELECT id, %(units)s FROM made) "
+                "INSERT INTO stock_movements (key, product_id, quantity) SELECT 'seed', id, %(units)s FROM made "
+                "RETURNING product_id",
+                {"units": units},
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    return put
+
+
+@pytest.fixture
+def database_metrics() -> Metrics:
+    """What the connections of `with_database` measure."""
+    return Metrics()
+
+
+@pytest.fixture
+def with_database(
+    own_database: DatabaseSettings, database_metrics: Metrics
+) -> Callable[[Callable[[Database], Awaitable[None]]], None]:
+    """Runs a test that wants connections to the primary."""
+
+    def run(test: Callable[[Database], Awaitable[None]]) -> None:
+        async def inside() -> None:
+            database = Database(own_database, "read-write", database_metrics)
+            await database.open()
+            try:
+                await test(database)
+            finally:
+                await database.close()
+
+        asyncio.run(inside())
+
+    return run
 
 
 def described(state_file: Path) -> dict[str, Any]:
