@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from foresail.commands import backtest, corpus, explain, failures, models, simulate, study, tools, train
+from foresail.commands import (
+    backtest,
+    corpus,
+    explain,
+    failures,
+    load,
+    models,
+    shop_bench,
+    simulate,
+    study,
+    tools,
+    train,
+)
 
 app = typer.Typer(
     name="foresail",
@@ -24,10 +36,13 @@ app.command("scenarios")(tools.scenarios)
 app.command("schema")(tools.schema)
 app.command("hpa-replay")(tools.hpa_replay)
 app.command("bench")(tools.bench)
+app.command("bench-shop")(shop_bench.bench_shop)
 app.command("corpus")(corpus.corpus)
 app.command("backtest")(backtest.backtest)
 app.command("backtest-failures")(failures.backtest_failures)
 app.command("train")(train.train)
+app.command("load")(load.load)
+app.command("reconcile")(load.reconcile)
 app.add_typer(models.app, name="models")
 
 
