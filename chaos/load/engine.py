@@ -129,16 +129,18 @@ class Engine:
             gevent.sleep(0.02)
 
     def _report(self, clock: Clock, dispatchers: list[Dispatcher]) -> None:
+        total, seen, seen_s = self._environment.stats.total, 0, 0.0
         while True:
             gevent.sleep(PROGRESS_S)
+            now_s, before, before_s = clock.now_s(), seen, seen_s
+            seen, seen_s = total.num_requests, now_s
             self._records.flush()
             self._probe_records.flush()
-            total = self._environment.stats.total
             say(
                 event="progress",
-                elapsed_s=clock.now_s(),
+                elapsed_s=now_s,
                 in_flight=sum(dispatcher.in_flight for dispatcher in dispatchers),
-                rps=total.current_rps,
+                rps=(seen - before) / max(1e-9, now_s - before_s),
                 p99_ms=total.get_current_response_time_percentile(0.99),
                 **{verdict.value: count for verdict, count in self._verdicts.items()},
             )
