@@ -63,7 +63,7 @@ class Health:
         self._clock = clock
         self._checks: dict[str, tuple[Check, bool]] = {}
         self._results: dict[str, _Result] = {}
-        self._vetoes: list[Callable[[float], str | None]] = []
+        self._vetoes: dict[str, Callable[[float], str | None]] = {}
         self._looked_at_s: float | None = None
         self._was_ready = False
         self._beat_s = clock()
@@ -82,14 +82,18 @@ class Health:
         """The check is shown; what it finds makes nothing unready."""
         self._add(name, check, needed=False)
 
-    def unready_while(self, veto: Callable[[float], str | None]) -> None:
+    def unready_while(self, veto: Callable[[float], str | None], name: str = "drain") -> None:
         """`veto(now_s)` says at once, without a check, why the process is not ready; None: it may be."""
-        self._vetoes.append(veto)
+        self._vetoes[name] = veto
 
     def readiness(self, now_s: float) -> Readiness:
         """Ready when every needed check was fine at most 5 s ago and nothing vetoes."""
         checks = tuple(self._state(name, needed, now_s) for name, (_, needed) in self._checks.items())
-        vetoes = tuple(CheckState("veto", True, False, why, 0.0) for v in self._vetoes if (why := v(now_s)) is not None)
+        vetoes = tuple(
+            CheckState(name, True, False, why, 0.0)
+            for name, veto in self._vetoes.items()
+            if (why := veto(now_s)) is not None
+        )
         fine = self._looked_at_s is not None and all(c.ok for c in checks if c.needed)
         return Readiness(fine and not vetoes, checks + vetoes)
 

@@ -151,7 +151,7 @@ def test_a_veto_counts_at_once() -> None:
 
     readiness = health.readiness(clock())
     assert not readiness.ready
-    assert readiness.checks[-1].why == "draining"
+    assert (readiness.checks[-1].name, readiness.checks[-1].why) == ("drain", "draining")
 
 
 def test_two_checks_of_one_name_are_a_mistake() -> None:
