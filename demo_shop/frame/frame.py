@@ -1,4 +1,7 @@
-"""What one process of the shop is made of, put together once for its role."""
+"""What one process of the shop is made of, put together once for its role.
+
+The clients of stores and services are imported when a role asks for them: those of Redis alone take 20 MiB.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
 from fastapi import FastAPI
-from redis.asyncio import Redis
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -19,7 +21,6 @@ from demo_shop.faults.catalogue import catalogue_of
 from demo_shop.faults.effects import FaultEffects
 from demo_shop.faults.layer import FaultLayer
 from demo_shop.frame.background import Background, Work
-from demo_shop.frame.database import Database
 from demo_shop.frame.drain import Drain
 from demo_shop.frame.health import Check, Health
 from demo_shop.frame.logs import Log
@@ -27,9 +28,13 @@ from demo_shop.frame.management import Managed, management_app
 from demo_shop.frame.metrics import Metrics
 from demo_shop.frame.outer_layer import OuterLayer
 from demo_shop.frame.problems import answer_problems
-from demo_shop.frame.redis_store import open_redis
-from demo_shop.frame.upstream import Upstream
 from demo_shop.settings import Role, Settings
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from demo_shop.frame.database import Database
+    from demo_shop.frame.upstream import Upstream
 
 Member = Literal["read-write", "prefer-standby", "standby"]
 
@@ -68,12 +73,16 @@ class Frame:
 
     def redis(self) -> Redis:
         if self._redis is None:
+            from demo_shop.frame.redis_store import open_redis
+
             self._redis = open_redis(self.settings)
         return self._redis
 
     def upstream(self, role: str) -> Upstream:
         key = Role(role)
         if key not in self._upstreams:
+            from demo_shop.frame.upstream import Upstream
+
             self._upstreams[key] = Upstream(key.value, self.settings.upstreams[key], self.metrics)
         return self._upstreams[key]
 
@@ -149,5 +158,7 @@ class Frame:
 
     def _database(self, member: Member) -> Database:
         if member not in self._databases:
+            from demo_shop.frame.database import Database
+
             self._databases[member] = Database(self.settings.database, member, self.metrics)
         return self._databases[member]
