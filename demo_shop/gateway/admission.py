@@ -182,11 +182,10 @@ class Admission:
         wait for is a switchover, which ends.
         """
         queue, most_s = self._queues[priority], self.settings.most_wait_s[priority]
-        why = Shed.WAITED_TOO_LONG
-        if priority is not Priority.CHECKOUT and queue and now_s - self._began_s[priority] > most_s:
-            most_s, why = most_s * STANDING_SHARE, Shed.STANDING_QUEUE
-        while queue and now_s - queue[0].arrived_s > most_s:
-            self._send_away(queue.popleft(), why)
+        standing = priority is not Priority.CHECKOUT and now_s - self._began_s[priority] > most_s
+        kept_s = most_s * STANDING_SHARE if standing else most_s
+        while queue and (waited_s := now_s - queue[0].arrived_s) > kept_s:
+            self._send_away(queue.popleft(), Shed.WAITED_TOO_LONG if waited_s > most_s else Shed.STANDING_QUEUE)
 
     def _evict_below(self, priority: Priority) -> bool:
         for lower in range(priority):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_network
 
+from demo_shop.settings import SettingInvalid
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimitSettings:
@@ -20,11 +22,14 @@ class RateLimitSettings:
 class RateLimiter:
     """A token bucket per client, kept as one number: when the bucket will be full again (the GCRA form).
 
-    Clients beyond `most_clients` push out whoever has not asked for longest; O(1) a request.
+    Clients beyond `most_clients` push out whoever has not asked for longest; O(1) a request. A burst below 1 raises
+    `SettingInvalid`.
     """
 
     def __init__(self, settings: RateLimitSettings | None = None) -> None:
         self.settings = settings or RateLimitSettings()
+        if self.settings.rate_rps > 0.0 and self.settings.burst < 1.0:
+            raise SettingInvalid("SHOP_RATE_LIMIT_BURST: give 1 or more, or nobody is ever served")
         self.refused = 0
         self._full_at_s: OrderedDict[str, float] = OrderedDict()
 
