@@ -18,10 +18,10 @@ ProductIds = Annotated[
 ]
 
 
-def parse_product_ids(text: str) -> tuple[int, ...]:
+def parse_product_ids(text: str, parameter: str = "ids") -> tuple[int, ...]:
     """The ids of a `ProductIds` text in the order given, each once. Raises a 422 for an id that no product can have."""
     ids = tuple(dict.fromkeys(int(part) for part in text.split(",")))
     if any(not 1 <= product_id <= LARGEST_ID for product_id in ids):
-        error = {"loc": ("query", "ids"), "msg": f"each id must be from 1 to {LARGEST_ID}"}
+        error = {"loc": ("query", parameter), "msg": f"each id must be from 1 to {LARGEST_ID}"}
         raise validation_problem([error])
     return ids

@@ -28,7 +28,7 @@ Ints = NDArray[np.int64]
 class Learning:
     """How to learn."""
 
-    expectation_orders: float = 50.0  # K; 0 counts only
+    expectation_orders: float = 100.0  # K; 0 counts only
     neighbours: int = 24  # kept per product; a page shows 8, and the products of a cart overlap
     expected_candidates: int = 60  # per product, on top of those it was bought with
 
