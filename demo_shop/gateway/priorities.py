@@ -21,7 +21,8 @@ class Priority(IntEnum):
         return LABELS[self]
 
 
-LABELS = {priority: priority.name.lower() for priority in Priority}
+#: By class.
+LABELS = tuple(priority.name.lower() for priority in Priority)
 
 #: First segments of paths (below `/api/v1` the one after it) that are worth more than browsing.
 _CLASSES = {

@@ -44,7 +44,7 @@ async def _whole_body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         assert message["type"] == "http.request"
-        body += message["body"]
+        body += bytes(message["body"])
         if not message.get("more_body"):
             return body
 

@@ -31,7 +31,7 @@ class Management:
         self.dimmer = Dimmer(self.ceiling)
         routes = brownout_routes(self.ceiling, self.dimmer, self.clock)
         app = Starlette(routes=[require_control_token("secret")(route) for route in routes] if guard else routes)
-        answer_problems(app)  # type: ignore[arg-type] # only its exception handlers are used
+        answer_problems(app)
         self.http = TestClient(app)
 
 

@@ -131,7 +131,7 @@ def test_clients_without_an_address_share_one_bucket() -> None:
 
     async def ask_four_times() -> None:
         for _ in range(4):
-            scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": None}
+            scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "client": None}
             await layer(scope, receive, send)
 
     asyncio.run(ask_four_times())
