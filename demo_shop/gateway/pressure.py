@@ -41,18 +41,17 @@ class Pressure:
         self._proxies = TrustedProxies(settings.trusted_proxies)
         registry.register(PressureMetrics(self.admission, self.dimmer, self.limiter, clock))
 
-    def install(self, app: FastAPI, busy_page: str | None = None) -> None:
-        """Puts the layers around the app, the cheapest refusal outermost. `busy_page`: HTML of a 503 for browsers."""
+    def install(self, app: FastAPI) -> None:
+        """Puts the layers around the app, the cheapest refusal outermost."""
         # What is added last is outermost.
         app.add_middleware(
             AdmissionLayer,
             admission=self.admission,
             observe=self.dimmer.observe,
-            busy_page=busy_page,
             clock=self._clock,
         )
         if self.limiter.settings.rate_rps > 0.0:
-            app.add_middleware(RateLimitLayer, limiter=self.limiter, clock=self._clock)
+            app.add_middleware(RateLimitLayer, limiter=self.limiter, trusts=self._proxies.trusts, clock=self._clock)
         if self._proxies:
             app.add_middleware(ForwardedLayer, trusted=self._proxies)
         app.add_middleware(SecurityHeadersLayer)

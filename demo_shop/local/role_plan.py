@@ -98,6 +98,8 @@ def _program(ground: Ground, seat: _Seat, common: Mapping[str, str], credentials
     }
     if seat.role is Role.GATEWAY:
         environment["SHOP_SESSION_KEY"] = credentials.session_key
+        # A load generator here speaks for many people, each with a limit of their own.
+        environment["SHOP_TRUSTED_PROXIES"] = "127.0.0.1/32"
     return Program(
         name=seat.name,
         role=seat.role.value,

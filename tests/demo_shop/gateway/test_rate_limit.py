@@ -137,3 +137,11 @@ def test_clients_without_an_address_share_one_bucket() -> None:
     asyncio.run(ask_four_times())
 
     assert statuses == [200, 200, 200, 429]
+
+
+def test_a_trusted_proxy_that_speaks_for_itself_is_not_limited() -> None:
+    limiter = RateLimiter(RateLimitSettings(rate_rps=0.25, burst=1.0))
+    layer = RateLimitLayer(_page, limiter, trusts="192.0.2.1".__eq__, clock=lambda: 0.0)
+    ours, others = TestClient(layer, client=("192.0.2.1", 1)), TestClient(layer, client=("192.0.2.2", 1))
+    assert [ours.get("/").status_code for _ in range(3)] == [200, 200, 200]
+    assert [others.get("/").status_code for _ in range(2)] == [200, 429]
