@@ -52,9 +52,7 @@ def start(words: Sequence[str]) -> int:
     parser.add_argument("--faults", action="store_true", help="let faults be injected by whoever holds the token")
     parser.add_argument("--state", type=Path, help="where to write what runs where (default: in the data folder)")
     parser.add_argument("--without-roles", action="store_true", help="only the stores, with schema and catalogue")
-    parser.add_argument(
-        "--products", type=_count, default=10_000, help="in the catalogue (default 10000; 0: empty)"
-    )
+    parser.add_argument("--products", type=_count, default=10_000, help="in the catalogue (default 10000; 0: empty)")
     options = parser.parse_args(words)
     began_s = time.monotonic()
 

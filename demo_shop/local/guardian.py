@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--marker", required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--state-file", type=Path, required=True)
     parser.add_argument("--remove", action="store_true", help="the data folder is the launcher's own")
     options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     leftovers.end_all(options.marker, options.data_dir, gently_s=3.0)
     leftovers.free_shared_memory(options.data_dir)
+    options.state_file.unlink(missing_ok=True)
     if options.remove:
         leftovers.remove_folder(options.data_dir)
     return 0

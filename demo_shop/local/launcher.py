@@ -17,6 +17,7 @@ from demo_shop.local import guardian, leftovers, orphans, state
 from demo_shop.local.account import stores_account
 from demo_shop.local.credentials import Credentials, kept_credentials
 from demo_shop.local.etcd_access import is_healthy, require_password
+from demo_shop.local.filling import Filling
 from demo_shop.local.ground import Ground
 from demo_shop.local.household import Household, Interrupted, StartFailed
 from demo_shop.local.loopback import status_of
@@ -30,6 +31,8 @@ from demo_shop.stores.patroni import FailoverSettings
 START_LIMIT_S = 120.0
 STANDBY_CHECK_S = 1.0
 LOG_CHECK_S = 5.0
+# The shop sells without recommendations while their model is being learned.
+OPTIONAL = (Role.RECOMMENDATIONS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,14 @@ def run(options: Options, say: Callable[[str], None]) -> None:
         if ground.is_temporary:
             last_things.callback(leftovers.remove_folder, ground.data_dir)
         last_things.enter_context(grounds.locked(ground))
-        watcher = _guardian(ground)
+        state_file = options.state_file or ground.data_dir / "state.json"
+        watcher = _guardian(ground, state_file)
         last_things.callback(_dismiss, watcher)
         household = Household(account, ground.is_held, say)
         household.own(watcher)
         household.listen()
         last_things.callback(household.close)
-        shop = Shop(options, ground, household, say)
+        shop = Shop(options, ground, household, state_file, say)
         last_things.callback(shop.stop)
         try:
             shop.start(programs, port)
@@ -74,16 +78,20 @@ def run(options: Options, say: Callable[[str], None]) -> None:
 class Shop:
     """One run of the shop, from the first process to the last."""
 
-    def __init__(self, options: Options, ground: Ground, household: Household, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, options: Options, ground: Ground, household: Household, state_file: Path, say: Callable[[str], None]
+    ) -> None:
         self._options = options
         self._ground = ground
         self._household = household
         self._say = say
-        self._state_file = options.state_file or ground.data_dir / "state.json"
+        self._state_file = state_file
         self._url: str | None = None
         self._credentials: Credentials
         self._plan: StorePlan
         self._standby_is_synchronous = False
+        self._filling: Filling
+        self._is_seeded = self._seed_failed = False
 
     def start(self, programs: StorePrograms, port: int | None) -> None:
         """Returns when the first page can be served; the standby may still be on its way."""
@@ -96,13 +104,13 @@ class Shop:
         require_password(plan.etcd_url, credentials.etcd)
         household.start(plan.members)
         reach = database_environment(plan, credentials)
-        migration = self._start_migration(reach)
+        self._filling = filling = Filling(ground, reach, options.products)
+        household.own(filling.process)
         if port is not None:
             household.start(plan_roles(ground, credentials, reach, options.zones, port, options.with_faults))
-        household.wait_until("schema and catalogue", lambda: migration.poll() is not None, START_LIMIT_S)
-        if migration.returncode != 0:
-            log = ground.logs / "migrate.log"
-            raise StartFailed(f"schema and catalogue:\n{log.read_text(encoding='utf-8', errors='replace')[-2000:]}")
+        household.wait_until("schema and catalogue", filling.can_open, START_LIMIT_S)
+        if (failure := filling.failure()) is not None:
+            raise StartFailed(f"schema and catalogue: {failure}")
         self._say(f"PostgreSQL on {plan.database_hosts}, Redis, etcd; schema and catalogue are in")
         if port is not None:
             household.wait_until("the first page", self._serves, START_LIMIT_S)
@@ -115,6 +123,7 @@ class Shop:
         check_standby_s = check_logs_s = 0.0
         while True:
             changed = self._household.tick(0.5)
+            changed = self._seed_ended() or changed
             now_s = time.monotonic()
             if now_s >= check_standby_s:
                 check_standby_s = now_s + STANDBY_CHECK_S
@@ -139,28 +148,23 @@ class Shop:
         kept = "nothing is left" if self._ground.is_temporary else f"the data stays in {self._ground.data_dir}"
         self._say(f"stopped; {kept}")
 
-    def _start_migration(self, reach: dict[str, str]) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "demo_shop.stores.migrate"]
-        if self._options.products:
-            command += ["--seed", "--products", str(self._options.products)]
-        with open(self._ground.logs / "migrate.log", "ab") as log:
-            process = subprocess.Popen(
-                command,
-                env={**os.environ, **reach, leftovers.MARKER: self._ground.marker},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._household.own(process)
-        return process
-
     def _serves(self) -> bool:
-        facts = [keeper.program.facts for keeper in self._household.keepers if not keeper.program.is_store]
-        if any(status_of(f"{fact['management_url']}/-/ready") != 200 for fact in facts):
+        roles = [keeper.program for keeper in self._household.keepers if not keeper.program.is_store]
+        needed = [program.facts for program in roles if program.role not in OPTIONAL]
+        if any(status_of(f"{facts['management_url']}/-/ready") != 200 for facts in needed):
             return False
-        gateways = [k.program.facts["url"] for k in self._household.keepers if k.program.role == Role.GATEWAY]
-        return all(status_of(f"{url}/", timeout_s=5.0) == 200 for url in gateways)
+        gateways = [program.facts for program in roles if program.role == Role.GATEWAY]
+        return all(status_of(f"{facts['url']}/", timeout_s=5.0) == 200 for facts in gateways)
+
+    def _seed_ended(self) -> bool:
+        """Whether the seed has just become complete; said once when it failed instead."""
+        if self._is_seeded or self._seed_failed:
+            return False
+        if (failure := self._filling.failure()) is not None:
+            self._seed_failed = True
+            self._say(f"the past and its model did not come in: {failure}")
+        self._is_seeded = self._filling.is_complete()
+        return self._is_seeded
 
     def _standby_changed(self) -> bool:
         before = self._standby_is_synchronous
@@ -184,6 +188,7 @@ class Shop:
                 self._household.keepers,
                 {"pid": os.getpid(), "data_dir": str(self._ground.data_dir), "held_dir": str(self._ground.held)},
                 self._standby_is_synchronous,
+                self._is_seeded,
                 self._options.with_faults,
             ),
         )
@@ -194,8 +199,9 @@ class Shop:
         self._say(f"{where}   state: {self._state_file}   stop: Ctrl-C")
 
 
-def _guardian(ground: Ground) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", guardian.__name__, "--marker", ground.marker, "--data-dir", str(ground.data_dir)]
+def _guardian(ground: Ground, state_file: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", guardian.__name__, "--marker", ground.marker]
+    command += ["--data-dir", str(ground.data_dir), "--state-file", str(state_file)]
     return subprocess.Popen(
         [*command, "--remove"] if ground.is_temporary else command,
         stdin=subprocess.PIPE,

@@ -25,6 +25,7 @@ def described(
     keepers: Iterable[Keeper],
     launcher: Mapping[str, str | int],
     synchronous_standby: bool,
+    seeded: bool,
     with_faults: bool,
 ) -> dict[str, object]:
     """The whole shop as a JSON object. `shop` is None when only the stores run."""
@@ -43,6 +44,7 @@ def described(
         "redis_password": credentials.redis,
         "patroni": {"user": "patroni", "password": credentials.patroni},
         "synchronous_standby": synchronous_standby,
+        "seeded": seeded,
         "launcher": dict(launcher),
         "processes": {
             keeper.program.name: {

@@ -118,6 +118,7 @@ def connect(database: DatabaseSettings, wait_s: float) -> psycopg.Connection:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints a word on standard output for each stage that is reached: schema, catalogue, past."""
     parser = argparse.ArgumentParser(prog="python -m demo_shop.stores.migrate", description=__doc__)
     parser.add_argument("--seed", action="store_true", help="fill the catalogue as well")
     parser.add_argument("--products", type=int, default=10_000, help="size of the seeded catalogue")
@@ -127,19 +128,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.products < 1:
         parser.error(f"--products {options.products}: at least 1")
     try:
-        with connect(database_from_environment(), options.wait_s) as connection:
-            for name in migrate(connection, packaged_migrations()):
-                _say(f"applied {name}")
-            if options.seed:
-                # The seed brings numpy-free generators of its own; whoever only migrates does not load them.
-                from demo_shop.stores.seed import seed
-
-                seed(connection, options.products, options.random_seed)
-                _say(f"seeded {options.products} products")
+        database = database_from_environment()
+        migrations = packaged_migrations()
+        if options.seed:
+            _migrate_and_seed(database, migrations, options)
+        else:
+            with connect(database, options.wait_s) as connection:
+                _migrate(connection, migrations)
     except (MigrationRefused, SettingInvalid, psycopg.Error) as error:
         _say(f"failed: {error}")
         return 1
     return 0
+
+
+def _migrate(connection: psycopg.Connection, migrations: Sequence[Migration]) -> None:
+    for name in migrate(connection, migrations):
+        _say(f"applied {name}")
+    _reached("schema")
+
+
+def _migrate_and_seed(database: DatabaseSettings, migrations: Sequence[Migration], options: argparse.Namespace) -> None:
+    # The seed brings numpy; whoever only migrates needs neither.
+    from demo_shop.stores.seed import seed_catalogue, seed_history_and_model
+    from demo_shop.stores.seeding.shop import draw_shop
+
+    # The primary may still be starting: the time that takes is enough to draw the shop.
+    drawn = draw_shop(options.products, options.random_seed)
+    with connect(database, options.wait_s) as connection:
+        _migrate(connection, migrations)
+        seed_catalogue(connection, options.products, options.random_seed, drawn)
+        _reached("catalogue")
+        seed_history_and_model(connection, drawn)
+        _reached("past")
+
+
+def _reached(stage: str) -> None:
+    sys.stdout.write(f"{stage}\n")
+    sys.stdout.flush()
 
 
 def _say(sentence: str) -> None:

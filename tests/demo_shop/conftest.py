@@ -7,7 +7,6 @@ runs them all and nothing is started twice.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ import pytest
 
 from demo_shop.frame.database import Database
 from demo_shop.frame.metrics import Metrics
+from demo_shop.local.loopback import status_of
 from demo_shop.local.programs import ProgramsMissing, find_programs
 from demo_shop.settings import DatabaseSettings
 from demo_shop.stores.migrate import migrate, packaged_migrations
@@ -52,7 +52,7 @@ def store_programs() -> None:
 @pytest.fixture(scope="session")
 def stores_state_file(store_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The file that says where the stores run; written anew when one of them was started again."""
-    with running(tmp_path_factory.mktemp("stores"), "--without-roles", "--products", _products(300)) as state_file:
+    with running(tmp_path_factory.mktemp("stores"), "--without-roles", "--products", "300") as state_file:
         yield state_file
 
 
@@ -66,13 +66,13 @@ def stores(stores_state_file: Path) -> dict[str, Any]:
 def shop_state_file(store_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The file that says where the whole shop runs; written anew when one of its processes was started again."""
     folder = tmp_path_factory.mktemp("shop")
-    with running(folder, "--faults", "--port", "0", "--products", _products(600)) as state_file:
+    with running(folder, "--faults", "--port", "0", "--products", "600") as state_file:
         yield state_file
 
 
 @pytest.fixture(scope="session")
 def shop(shop_state_file: Path) -> dict[str, Any]:
-    """The whole shop with faults allowed, as state.json describes it; its first page can be served."""
+    """The whole shop with faults allowed, as state.json describes it; seeded, and every role is ready."""
     return described(shop_state_file)
 
 
@@ -168,11 +168,17 @@ def running(folder: Path, *arguments: str) -> Iterator[Path]:
 
 def _wait_for(state_file: Path, launcher: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_LIMIT_S
-    while not state_file.exists():
+    while not state_file.exists() or not _is_complete(state_file):
         if launcher.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"the shop did not start:\n{log.read_text(encoding='utf-8')}")
         time.sleep(0.05)
 
 
-def _products(wanted: int) -> str:
-    return str(wanted if importlib.util.find_spec("demo_shop.stores.seed") else 0)
+def _is_complete(state_file: Path) -> bool:
+    """Whether the past and its model are in, and every role says that it is ready."""
+    state = described(state_file)
+    return bool(state["seeded"]) and all(
+        status_of(f"{process['management_url']}/-/ready") == 200
+        for process in state["processes"].values()
+        if "management_url" in process
+    )
