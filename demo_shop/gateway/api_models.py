@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from demo_shop.frame.product_ids import LARGEST_ID
 from demo_shop.gateway.carts import MOST_QUANTITY, Cart
@@ -17,7 +17,14 @@ _MOST_CENTS: Final = 2**31 - 1
 _EXAMPLE_ORDER: Final = "0b0f2c52-6a0e-4a39-9d3e-0d6f0a4a2b17"
 CART_ID_EXAMPLE: Final = "kR8yV0pXo2cTt4nEJw5sYq1a.Zm9yIGV4YW1wbGUgb25seQ"
 
-ProductNumber = Annotated[int, Field(ge=1, le=LARGEST_ID, examples=[17])]
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 2.0 is 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+ProductNumber = Annotated[WholeNumber, Field(ge=1, le=LARGEST_ID, examples=[17])]
 Cents = Annotated[int, Field(description="Cents of the shop's one currency")]
 
 
@@ -144,11 +151,11 @@ class CartBody(_Answer):
 
 class LineToAdd(_Request):
     product_id: ProductNumber
-    quantity: int = Field(1, ge=1, le=MOST_QUANTITY, examples=[2])
+    quantity: WholeNumber = Field(1, ge=1, le=MOST_QUANTITY, examples=[2])
 
 
 class Quantity(_Request):
-    quantity: int = Field(ge=0, le=MOST_QUANTITY, description="0 removes the line", examples=[3])
+    quantity: WholeNumber = Field(ge=0, le=MOST_QUANTITY, description="0 removes the line", examples=[3])
 
 
 class OrderToPlace(_Request):
@@ -166,7 +173,7 @@ class OrderToPlace(_Request):
         pattern=r"^[A-Za-z0-9._%+\-]{1,64}@([A-Za-z0-9\-]{1,63}\.){1,3}[A-Za-z]{2,24}$",
         examples=["you@example.org"],
     )
-    expected_total_cents: int | None = Field(
+    expected_total_cents: WholeNumber | None = Field(
         None, ge=0, le=_MOST_CENTS, description="Refuse with price-changed if it would cost more", examples=[2_998]
     )
 

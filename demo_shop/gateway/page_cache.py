@@ -64,6 +64,11 @@ class PageCache(Generic[Page]):
         self._rendering: dict[Hashable, asyncio.Task[Page]] = {}
         self.size_bytes = 0
 
+    @property
+    def at_work(self) -> int:
+        """Renderers at work."""
+        return len(self._rendering)
+
     async def page(self, key: Hashable, render: Callable[[], Awaitable[Page]]) -> Page:
         entry = self._entries.get(key)
         if entry is None:

@@ -87,7 +87,7 @@ class Storefront:
 
     async def suggestions(self, ids: Sequence[int], limit: int, parts: OptionalParts) -> tuple[Suggestion, ...]:
         """What goes with these products; empty when the recommendations are dimmed or away."""
-        if not parts.recommendations:
+        if not parts.recommendations or not ids:
             return ()
         suggested = await self._optional(Part.RECOMMENDATIONS, self._suggested(ids, limit), ())
         if not suggested:
