@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
@@ -49,7 +50,7 @@ class Silence:
         if not self._faults.share_hit(FaultName.PAYMENT_TIMEOUTS, now_s):
             return False, False
         seed = self._faults.state(FaultName.PAYMENT_TIMEOUTS, now_s).seed or 0
-        before = bool(crc32(order_id.bytes, seed) & 1)
+        before = bool(hashlib.sha256(f"{seed}/{order_id}".encode()).digest()[0] & 1)
         return before, not before
 
     async def keep(self) -> None:
