@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo_shop.frame import context
@@ -22,8 +21,7 @@ RETRY_AFTER_S = {Priority.BOT: 30, Priority.BROWSE: 2, Priority.CART: 1, Priorit
 class AdmissionLayer:
     """Classifies, then admits, queues or sheds, and tells `observe(latency_s, now_s)` how long pages took.
 
-    A request that finds a slot costs a few comparisons: no task, no timer. `busy_page` is the HTML that browsers get
-    with a 503; everybody else gets problem+json.
+    A request that finds a slot costs a few comparisons: no task, no timer.
     """
 
     def __init__(
@@ -31,11 +29,9 @@ class AdmissionLayer:
         app: ASGIApp,
         admission: Admission,
         observe: Callable[[float, float], None] | None = None,
-        busy_page: str | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._app, self._admission, self._observe, self._clock = app, admission, observe, clock
-        self._busy_page = busy_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,12 +86,15 @@ class AdmissionLayer:
     async def _send_away(self, priority: Priority, why: Shed, scope: Scope, receive: Receive, send: Send) -> None:
         if why is Shed.CLIENT_GONE:
             return
-        retry = {"Retry-After": str(RETRY_AFTER_S[priority])}
-        if self._busy_page is not None and _wants_html(scope):
-            await HTMLResponse(self._busy_page, 503, {**retry, "Cache-Control": "no-store"})(scope, receive, send)
-            return
-        detail = f"Come back in {retry['Retry-After']} s."
-        problem = Problem(503, "overloaded", "There is more to do than can be done", detail, headers=retry, reason=why)
+        retry_after_s = RETRY_AFTER_S[priority]
+        problem = Problem(
+            503,
+            "overloaded",
+            "There is more to do than can be done",
+            f"Come back in {retry_after_s} s.",
+            headers={"Retry-After": str(retry_after_s)},
+            reason=why,
+        )
         await send_problem(problem, scope, receive, send)
 
 
@@ -140,7 +139,3 @@ class _Client:
                 return True
             if message.get("more_body"):
                 return False
-
-
-def _wants_html(scope: Scope) -> bool:
-    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])

@@ -54,13 +54,12 @@ class Visit:
 
     def __init__(
         self, app: AdmissionLayer, path: str, method: str = "GET", body: tuple[bytes, ...] = (b"",),
-        accept: bytes = b"*/*",
     ) -> None:  # fmt: skip
         self.sent: list[Message] = []
         self._incoming: asyncio.Queue[Message] = asyncio.Queue()
         for place, piece in enumerate(body, start=1):
             self._incoming.put_nowait({"type": "http.request", "body": piece, "more_body": place < len(body)})
-        scope = {"type": "http", "path": path, "method": method, "headers": [BROWSER, (b"accept", accept)]}
+        scope = {"type": "http", "path": path, "method": method, "headers": [BROWSER]}
         self.task = asyncio.create_task(_run(app, scope, self._incoming.get, self.sent))
 
     def leave(self) -> None:
@@ -290,18 +289,15 @@ def test_what_reading_ahead_ran_into_the_app_runs_into_too() -> None:
     story(told)
 
 
-def test_browsers_get_a_page_instead_of_a_problem() -> None:
+def test_a_full_queue_answers_at_once() -> None:
     async def told() -> None:
         admission, gate = Admission(replace(ONE_SLOT, most_queued=0)), Gate()
         assert admission.try_enter(Priority.CHECKOUT)
-        app = AdmissionLayer(gate, admission, busy_page="<h1>One moment</h1>")
-        browser = Visit(app, "/", accept=b"text/html,application/xhtml+xml")
-        program = Visit(app, "/", accept=b"application/json")
+        visit = Visit(AdmissionLayer(gate, admission), "/")
 
-        assert [await browser.answer(), await program.answer()] == [503, 503]
-        assert browser.sent[1]["body"] == b"<h1>One moment</h1>"
-        assert browser.headers[b"retry-after"] == b"2"
-        assert program.headers[b"content-type"] == b"application/problem+json"
+        assert await visit.answer() == 503
+        assert visit.headers[b"retry-after"] == b"2"
+        assert json.loads(visit.sent[1]["body"])["reason"] == "queue_full"
 
     story(told)
 

@@ -27,7 +27,7 @@ class Shop:
         self.registry = CollectorRegistry()
         self.pressure = Pressure(Settings.from_environment({**ENVIRONMENT, **environment}), self.registry, lambda: 10.0)
         app = FastAPI()
-        self.pressure.install(app, busy_page="<h1>One moment</h1>")
+        self.pressure.install(app)
         app.get("/product/{product_id}")(self.page)
         self.app = app
 
@@ -102,16 +102,17 @@ def test_a_setting_that_cannot_be_used_stops_the_start() -> None:
         Shop(SHOP_TRUSTED_PROXIES="everybody")
 
 
-def test_a_visitor_whose_visit_is_too_much_sees_a_page() -> None:
+def test_a_visit_that_is_too_much_is_sent_away_with_the_security_headers() -> None:
     shop = Shop(SHOP_MOST_IN_FLIGHT="1")
     assert shop.pressure.admission.try_enter(Priority.CHECKOUT)
     for _ in range(shop.pressure.admission.settings.most_queued):
         shop.pressure.admission.wait(Priority.BROWSE, 10.0, lambda _: None)
 
-    answer = shop.client().get("/product/7", headers={"Accept": "text/html"})
+    answer = shop.client().get("/product/7")
 
-    assert (answer.status_code, answer.text) == (503, "<h1>One moment</h1>")
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_metrics_say_what_is_going_on() -> None:
