@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from statistics import median
+
+_MOST_TIMES_USUAL = 3.0
+_ROUNDS = 3  # a rush for ten thousand times the usual is down to a few per cent of error by then
 
 
 class Assortment:
@@ -33,8 +36,20 @@ class Assortment:
         """Products of which at least `least_units` are usual when the shop sells `total_units`."""
         if total_units <= 0.0:
             return ()
-        rarest = bisect_left(self._ranked, -least_units / total_units, key=lambda one: -self.popularity_share(one))
+        rarest = bisect_right(self._ranked, -least_units / total_units, key=lambda one: -self.popularity_share(one))
         return self._ranked[:rarest]
+
+    def usual_total(self, units: Mapping[int, float], total_units: float, reserve: float) -> float:
+        """The total without the surges of single products, or a rush for one would make all others look slow.
+
+        A product counts for up to `_MOST_TIMES_USUAL` times its share of this very total, and `reserve` units.
+        """
+        total = total_units
+        for _ in range(_ROUNDS):
+            scale = _MOST_TIMES_USUAL * total
+            surges = (found - scale * self.popularity_share(one) - reserve for one, found in units.items())
+            total = total_units - sum(surge for surge in surges if surge > 0.0)
+        return total
 
     def cover(self, product_id: int, available: int) -> float:
         """Pieces in stock for each order of the past."""

@@ -17,7 +17,7 @@ from demo_shop.pricing.core import PriceInputs, PriceQuote, price
 from demo_shop.pricing.settings import PriceSettings
 
 #: Fewer fading units than this change no price.
-LEAST_UNITS = 0.3
+LEAST_UNITS = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,14 +54,14 @@ def price(inputs: PriceInputs, settings: PriceSettings) -> PriceQuote:
     allowed = rails.clamp(ideal)
     anchor = rails.clamp(inputs.anchor_cents)  # outside only when the base price itself was changed
     pace = _pace(base, anchor, rails, settings)
-    steady = abs(allowed - anchor) < settings.least_change * base
-    paced = anchor if steady else pace.clamp(allowed)
+    target = _without_small_changes(allowed, base, anchor, settings.least_change * base)
+    paced = pace.clamp(target)
     final = _nearest_ending(paced, base, anchor, pace)
     effects = (
         Effect(Factor.DEMAND, demand, demand_reason(inputs.units, inputs.usual_units, demand, base)),
         Effect(Factor.STOCK, stock, stock_reason(inputs.available, stock, base, settings.few_units)),
         Effect(Factor.RAILS, allowed - ideal, rail_reason(allowed - ideal, base, settings)),
-        Effect(Factor.PACE, paced - allowed, pace_reason(steady, settings)),
+        Effect(Factor.PACE, paced - allowed, pace_reason(paced == target, settings)),
         Effect(Factor.ROUNDING, final - paced, "Rounded to a customary price"),
     )
     return PriceQuote(final, tuple(effect for effect in effects if effect.effect_cents or _is_unknown(effect, inputs)))
@@ -107,6 +107,14 @@ def _pace(base: int, anchor: int, rails: _Bounds, settings: PriceSettings) -> _B
     """What can be reached in one step; a cent at least, or the cheapest goods would never move."""
     most = max(1, math.floor(base * settings.most_change + 1e-9))
     return _Bounds(rails.clamp(anchor - most), rails.clamp(anchor + most))
+
+
+def _without_small_changes(cents: int, base: int, anchor: int, least_cents: float) -> int:
+    """Changes of less than `least_cents` are left out; within half of that from the base price it returns there."""
+    if abs(cents - base) < least_cents / 2.0:
+        return base
+    same_side = anchor == base or (anchor > base) == (cents > base)
+    return anchor if same_side and abs(cents - anchor) < least_cents else cents
 
 
 def _nearest_ending(cents: int, base: int, anchor: int, bounds: _Bounds) -> int:

@@ -118,17 +118,18 @@ class Pricer:
         if redis_there:
             await self._read_orders(now_s)
         await self._read_stock(now_s, assortment)
-        book = self.book.advanced(tick, now_s, self._market(now_s), assortment, self._settings)
+        book = self.book.advanced(tick, now_s, self._market(now_s, assortment), assortment, self._settings)
         first = not redis_there or await self._published(book)
         if first or not (await self._follow() and self.book.tick >= tick):
             self.book = book
 
-    def _market(self, now_s: float) -> Market:
+    def _market(self, now_s: float, assortment: Assortment) -> Market:
         read_at_s = self.read_at.demand_s
         if read_at_s is None or now_s - read_at_s > self._rhythm.demand_lasts_s:
             return Market(None, None, self._stock, self._usual_cover)
         units = self._demand.units(now_s, LEAST_UNITS)
-        return Market(units, self._demand.total(now_s), self._stock, self._usual_cover)
+        total = assortment.usual_total(units, self._demand.total(now_s), self._settings.demand_prior_units)
+        return Market(units, total, self._stock, self._usual_cover)
 
     async def _current_assortment(self, now_s: float) -> Assortment | None:
         read_at_s = self.read_at.assortment_s

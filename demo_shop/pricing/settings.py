@@ -17,9 +17,9 @@ class PriceSettings:
 
     half_life_s: float = 60.0  # of an order's weight as demand: a surge shows within a step and is forgotten in minutes
     demand_per_doubling: float = 0.05
-    demand_lowest: float = -0.08
-    demand_highest: float = 0.12
-    demand_prior_units: float = 5.0  # so that one order of a rare product is no surge
+    demand_lowest: float = -0.12
+    demand_highest: float = 0.16
+    demand_prior_units: float = 20.0  # so that an order or two of a rare product is no surge
 
     stock_highest: float = 0.06
     stock_lowest: float = -0.05
