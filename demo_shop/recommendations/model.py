@@ -80,7 +80,7 @@ class Neighbours:
 
 
 class _Pairs(NamedTuple):
-    """Ordered pairs of products (counted from 0), each once."""
+    """Ordered pairs of products (counted from 0), each once, sorted by i and then j where not said otherwise."""
 
     i: Ints
     j: Ints
@@ -117,7 +117,7 @@ def _together(bought: Ints, basket: Ints, products: int) -> _Pairs:
 
 
 def _expected(counted: _Pairs, orders: Floats, traits: Traits, candidates: int) -> _Pairs:
-    """What category and brand alone say: the chance of j in a basket with i, for the likeliest j of each i.
+    """What category and brand alone say: the chance of j in a basket with i, for the likeliest j of each i, unsorted.
 
     Products of one category and brand share their candidates, so this is work per group, not per product.
     """
@@ -175,9 +175,9 @@ def _sum(counted: _Pairs, weighted: _Pairs, products: int) -> _Pairs:
 
 
 def _best(pairs: _Pairs, counted: _Pairs, divisor: Floats, products: int, keep: int) -> Neighbours:
-    order = np.lexsort((pairs.j, -pairs.value, pairs.i))
+    order = np.lexsort((-pairs.value, pairs.i))  # stable: of equal values the lower number comes first
     i, j, value = pairs.i[order], pairs.j[order], pairs.value[order]
-    rank = np.arange(len(i)) - np.searchsorted(i, i)
+    rank = np.arange(len(i)) - np.searchsorted(i, np.arange(products))[i]
     i, j, value = i[rank < keep], j[rank < keep], value[rank < keep]
     return Neighbours(i + 1, j + 1, value / divisor[i], _counts_of(i, j, counted, products))
 
