@@ -47,8 +47,9 @@ class AdmissionSettings:
     slow_s: float = 1.0  # a page that took longer stood in somebody's queue
     slow_share: float = 0.1  # of the pages that may be slow
     least_pages: int = 10  # fewer say nothing about that
-    increase: int = 4  # slots more, per look, while all are in use and nothing is slow
-    decrease: float = 0.9  # share of the slots kept otherwise
+    increase: int = 2  # slots more, per look, while all are in use and nothing is slow
+    kept_share: float = 0.9  # of the slots, when there is too much going on
+    least_kept_share: float = 0.7  # the more the event loop lags, the fewer are kept, but no fewer than this
     rest_s: float = 0.5  # between two decreases: the last one must have shown first
 
     @staticmethod
@@ -153,7 +154,8 @@ class Admission:
         if lag_s > settings.lag_s or self._too_many_slow():
             if now_s - self._decreased_s >= settings.rest_s:
                 self._decreased_s = now_s
-                self._set_limit(max(settings.least_limit, int(self.limit * settings.decrease)))
+                kept = min(settings.kept_share, max(settings.least_kept_share, settings.lag_s / max(lag_s, 1e-9)))
+                self._set_limit(max(settings.least_limit, int(self.limit * kept)))
         elif self._wanted_more:
             self._set_limit(min(settings.most_limit, self.limit + settings.increase))
             self._let_in(now_s)

@@ -59,6 +59,7 @@ class DimmerSettings:
 
     latency_s: float = 0.25  # p95 that pages should keep
     lag_s: float = 0.05  # of the event loop: what every request waits before anything is done for it
+    lag_weight: float = 0.3  # of the newest lag in their moving mean: one long pause is no overload
     aim: float = 0.8  # share of both that is aimed at, so that what swings about the aim stays within the bound
     window_s: float = 1.0  # answers that the p95 is taken of
     least_answers: int = 5  # fewer tell no p95
@@ -80,6 +81,7 @@ class Dimmer:
         self._answers: deque[tuple[float, float]] = deque(maxlen=self.settings.most_answers)
         self._integral = 1.0
         self._at_s: float | None = None
+        self._lag_s = 0.0
 
     def observe(self, latency_s: float, now_s: float) -> None:
         """A page was answered `latency_s` after its request came."""
@@ -105,8 +107,9 @@ class Dimmer:
         settings = self.settings
         step_s = 0.0 if self._at_s is None else min(now_s - self._at_s, settings.most_step_s)
         self._at_s = now_s
+        self._lag_s += settings.lag_weight * (lag_s - self._lag_s)
         error = min(
-            _headroom(settings.aim * settings.lag_s, lag_s),
+            _headroom(settings.aim * settings.lag_s, self._lag_s),
             _headroom(settings.aim * settings.latency_s, self.p95_s(now_s)),
         )
         gains = settings.too_slow if error < 0.0 else settings.quick

@@ -202,8 +202,8 @@ def test_slots_are_added_while_requests_wait_and_the_process_keeps_up() -> None:
     entered(admission, CHECKOUT)
     waiters = [Waiter(admission, CHECKOUT) for _ in range(3)]
 
-    # Four more slots: 14, of which three are taken at once.
-    assert admission.adapt(lag_s=0.0, now_s=0.1) == 14
+    # Two more slots at each look, taken at once by who waits; at the third nobody waits any more.
+    assert [admission.adapt(lag_s=0.0, now_s=now_s) for now_s in (0.1, 0.2, 0.3)] == [12, 14, 14]
     assert all(waiter.is_in for waiter in waiters)
     assert admission.in_flight == 13
 
@@ -223,13 +223,24 @@ def test_bots_that_wait_are_no_reason_for_more_slots() -> None:
     assert admission.adapt(0.0, 0.05) == 10
 
 
-def test_a_lagging_event_loop_takes_a_tenth_of_the_slots_at_most_twice_a_second() -> None:
+@pytest.mark.parametrize(
+    ("lag_s", "limit"),
+    [
+        pytest.param(0.05, 40, id="as it may be"),
+        pytest.param(0.051, 36, id="a little too much: 40 × 0.9"),
+        pytest.param(0.0625, 32, id="more: 40 × 0.05 / 0.0625"),
+        pytest.param(5.0, 28, id="never less than 40 × 0.7"),
+    ],
+)
+def test_the_more_the_event_loop_lags_the_more_slots_go(lag_s: float, limit: int) -> None:
+    assert Admission(replace(TEN, first_limit=40)).adapt(lag_s, 0.0) == limit
+
+
+def test_slots_are_taken_at_most_twice_a_second() -> None:
     admission = Admission(replace(TEN, first_limit=40))
 
     # 40 × 0.9 = 36; 36 × 0.9 = 32.4, of which 32 are whole.
-    assert admission.adapt(0.2, 0.0) == 36
-    assert admission.adapt(0.2, 0.4) == 36
-    assert admission.adapt(0.2, 0.5) == 32
+    assert [admission.adapt(0.051, now_s) for now_s in (0.0, 0.4, 0.5)] == [36, 36, 32]
 
 
 def test_the_limit_stays_between_its_floor_and_its_ceiling() -> None:
@@ -245,7 +256,7 @@ def test_the_limit_stays_between_its_floor_and_its_ceiling() -> None:
 def test_fewer_slots_let_nobody_in_until_enough_have_left() -> None:
     admission = Admission(TEN)
     entered(admission, CHECKOUT)
-    admission.adapt(0.2, 0.0)
+    admission.adapt(0.051, 0.0)
     waiter = Waiter(admission, CHECKOUT)
 
     admission.leave(CHECKOUT, 0.1)

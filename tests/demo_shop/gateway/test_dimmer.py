@@ -159,6 +159,16 @@ def test_a_lagging_event_loop_dims_though_pages_are_quick() -> None:
     assert looked_at(Dimmer(), latency_s=0.01, lag_s=0.2, seconds=10.0)[-1] == 0.0
 
 
+def test_one_long_pause_of_the_event_loop_dims_a_little() -> None:
+    # 0.3 × 0.2 s = 0.06 s against the 0.04 s aimed at. The tenth that quick pages add goes, then 0.3 × ln(1.5) at once
+    # and 0.15 × ln(1.5) × 0.1 s: 0.9 - 0.1216 - 0.0061.
+    dimmer = Dimmer()
+    looked_at(dimmer, None, lag_s=0.0, seconds=1.0)
+
+    assert dimmer.adjust(0.2, 1.0) == pytest.approx(0.7723, abs=0.0005)
+    assert looked_at(dimmer, None, lag_s=0.0, seconds=1.0, from_s=1.1)[-1] == 1.0
+
+
 def test_the_slower_the_pages_the_lower_the_level() -> None:
     after_3_s = [looked_at(Dimmer(), latency_s, 0.0, 3.0)[-1] for latency_s in (0.1, 0.25, 0.35, 0.5)]
 
