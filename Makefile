@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= out/demo
 
-.PHONY: demo test check bench lock clean help
+.PHONY: demo test check bench shop lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -33,8 +33,15 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 		pyproject.toml -o requirements/core.txt $(LOCK_FLAGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra dev --extra dask --extra train --extra shop --extra chaos -c requirements/core.txt pyproject.toml -o requirements/dev.txt $(LOCK_FLAGS)
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['shop'], sep='\n')" \
+		| $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		-c requirements/dev.txt - -o requirements/shop.txt $(LOCK_FLAGS)
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt $(LOCK_FLAGS)
+
+shop: .venv/shop.stamp ## the demo shop with its stores on this machine, until Ctrl-C (SHOP_OPTIONS="--faults --zones 2")
+	sh demo_shop/local/install-stores.sh
+	$(BIN)/python -m demo_shop.local $(SHOP_OPTIONS)
 
 clean: ## remove what the targets made
 	rm -rf .venv dist out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -46,6 +53,11 @@ clean: ## remove what the targets made
 
 .venv/core.stamp: .venv/uv.stamp requirements/core.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/core.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+.venv/shop.stamp: .venv/uv.stamp requirements/shop.txt pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/shop.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	touch $@
 
