@@ -34,12 +34,12 @@ def checked_target(url: str, allowed_hosts: Collection[str] = ()) -> Target:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise TargetRefused(f"{url}: not a URL: {error}") from None
+    if parts.username is not None or parts.password is not None:
+        raise TargetRefused("the shop's address must not carry a user or a password")
     if parts.scheme != "http" or not host:
         raise TargetRefused(f"{url}: give the shop's address as http://host:port")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise TargetRefused(f"{url}: give the shop's address without a path, as http://host:port")
-    if parts.username is not None or parts.password is not None:
-        raise TargetRefused("the shop's address must not carry a user or a password")
     if not _is_loopback(host) and host not in {name.strip().lower() for name in allowed_hosts}:
         raise TargetRefused(
             f"{url}: load goes to this machine only; if you may load {host}, say so with --allow-host {host}"
