@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -20,8 +20,6 @@ from demo_shop.settings import DatabaseSettings
 T = TypeVar("T")
 Connection = AsyncConnection[DictRow]
 
-#: What PostgreSQL says when a commit stopped waiting for its standby: done here, perhaps nowhere else.
-_WAIT_CANCELLED = "canceling"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 _ASK_AGAIN_S = 0.3
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
@@ -47,10 +45,10 @@ class Database:
         self._metrics = metrics
         self._rng = rng or random.Random()
         self._taken_away: list[Connection] = []
-        self._commits: set[asyncio.Task[None]] = set()
+        self._commits: set[asyncio.Task[Any]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs={**settings.conninfo(member), "row_factory": dict_row, "autocommit": True},
-            configure=_watch_for_cancelled_waits,
+            configure=_watch_for_warnings,
             min_size=1,
             max_size=settings.pool_size,
             timeout=2.0,
@@ -95,13 +93,36 @@ class Database:
         read-only, transactions conflict, or nobody can say whether the commit took place: `work` must be idempotent.
         Raises `StoreUnavailable` after `deadline_s`; the outcome is then unknown. What `work` raises itself rolls back.
         """
+        return await self._until_certain(lambda left_s, unsure: self._transact(work, left_s, unsure), deadline_s)
+
+    async def statement(self, query: str, parameters: Any = None, *, deadline_s: float = 10.0) -> list[DictRow]:
+        """Rows of one statement that is a transaction of its own; promises and raises what `transaction` does.
+
+        One round trip instead of three. It is not cut short at the deadline: meant for statements that wait for no
+        locks that somebody might hold for long.
+        """
+
+        async def in_a_transaction(connection: Connection) -> list[DictRow]:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()
+
+        async def once(left_s: float, unsure: bool) -> list[DictRow]:
+            if unsure:
+                return await self._transact(in_a_transaction, left_s, unsure)
+            return await self._state(query, parameters, left_s)
+
+        return await self._until_certain(once, deadline_s)
+
+    async def _until_certain(self, once: Callable[[float, bool], Awaitable[T]], deadline_s: float) -> T:
+        """What `once(seconds left, whether a commit before is unsure)` returned, run again while that may help."""
         loop = asyncio.get_running_loop()
         until_s = loop.time() + deadline_s
-        pause_s = _FIRST_PAUSE_S
+        pause_s, unsure = _FIRST_PAUSE_S, False
         while True:
             try:
-                return await self._once(work, max(0.05, until_s - loop.time()))
+                return await once(max(0.05, until_s - loop.time()), unsure)
             except (CommitUnknown, StoreUnavailable, psycopg.Error) as error:
+                unsure = unsure or isinstance(error, CommitUnknown)
                 why = _why_again(error)
                 if why is None:
                     raise
@@ -111,28 +132,43 @@ class Database:
             await asyncio.sleep(pause_s * self._rng.uniform(0.5, 1.0))
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.7)
 
-    async def _once(self, work: Callable[[Connection], Awaitable[T]], left_s: float) -> T:
+    async def _transact(self, work: Callable[[Connection], Awaitable[T]], left_s: float, unsure: bool) -> T:
+        until_s = asyncio.get_running_loop().time() + left_s
         connection = await self._take(min(2.0, left_s))
         try:
-            async with asyncio.timeout(left_s):
+            async with asyncio.timeout_at(until_s):
                 await connection.execute("BEGIN")
+                if unsure:
+                    # The work may find everything done and write nothing, and such a commit waits for nobody. This
+                    # record makes it wait, and what waits for it waits for all that was written before.
+                    await connection.execute("SELECT pg_logical_emit_message(true, 'shop', 'once more')")
                 answer = await work(connection)
         except BaseException as error:
             await self._abandon(connection, error)
             if isinstance(error, TimeoutError):
                 raise StoreUnavailable("the transaction took too long") from error
             raise
-        commit = asyncio.create_task(self._commit(connection))
-        self._commits.add(
-            commit
-        )  # lives on when its caller is cancelled: cutting the wait would leave the commit unsure
+        await self._seen_through(self._commit(connection), until_s)
+        return answer
+
+    async def _state(self, query: str, parameters: Any, left_s: float) -> list[DictRow]:
+        until_s = asyncio.get_running_loop().time() + left_s
+        connection = await self._take(min(2.0, left_s))
+        return await self._seen_through(self._execute(connection, query, parameters), until_s)
+
+    async def _seen_through(self, committing: Coroutine[Any, Any, T], until_s: float) -> T:
+        """Waits for what commits. It lives on when its caller is cancelled or the time is over.
+
+        Cutting the wait for the standby would leave a commit that is visible here and perhaps nowhere else.
+        """
+        commit = asyncio.create_task(committing)
+        self._commits.add(commit)
         commit.add_done_callback(self._committed)
         try:
-            async with asyncio.timeout(max(0.1, left_s)):
-                await asyncio.shield(commit)
+            async with asyncio.timeout_at(max(until_s, asyncio.get_running_loop().time() + 0.1)):
+                return await asyncio.shield(commit)
         except TimeoutError as error:
             raise CommitUnknown("the commit took too long") from error
-        return answer
 
     async def _take(self, timeout_s: float) -> Connection:
         """A connection from the pool; each time it is asked the pool tries to connect. Raises `StoreUnavailable`."""
@@ -145,24 +181,47 @@ class Database:
                 if loop.time() >= until_s:
                     raise StoreUnavailable(f"PostgreSQL ({self._name}): {error}") from error
 
-    def _committed(self, commit: asyncio.Task[None]) -> None:
+    def _committed(self, commit: asyncio.Task[Any]) -> None:
         self._commits.discard(commit)
         if not commit.cancelled():
             commit.exception()  # seen by whoever waited; an abandoned caller has nobody to tell
 
     async def _commit(self, connection: Connection) -> None:
         """Commits and gives the connection back. Raises `CommitUnknown` when the answer was lost or unsure."""
-        _cancelled_waits.pop(connection, None)
+        _warned.pop(connection, None)
         try:
-            await connection.execute("COMMIT")
+            cursor = await connection.execute("COMMIT")
         except psycopg.OperationalError as error:
             await connection.close()
             raise CommitUnknown(str(error)) from error
         finally:
-            unsure = _cancelled_waits.pop(connection, None)
+            unsure = _warned.pop(connection, None)
             await self._pool.putconn(connection)
         if unsure is not None:
             raise CommitUnknown(unsure)
+        if cursor.statusmessage != "COMMIT":
+            # An error that `work` swallowed has aborted the transaction; PostgreSQL then rolls back without complaint.
+            raise RuntimeError(f"the transaction was not committed: {cursor.statusmessage}; let errors leave the work")
+
+    async def _execute(self, connection: Connection, query: str, parameters: Any) -> list[DictRow]:
+        """Executes, which commits, and gives the connection back. Raises as `_commit` and what PostgreSQL says."""
+        _warned.pop(connection, None)
+        try:
+            cursor = await connection.execute(query, parameters)
+            rows = await cursor.fetchall()
+        except _CONFLICTS:
+            raise
+        except (psycopg.OperationalError, errors.ReadOnlySqlTransaction) as error:
+            await connection.close()
+            if isinstance(error, _WRONG_MEMBER):
+                raise
+            raise CommitUnknown(str(error)) from error
+        finally:
+            unsure = _warned.pop(connection, None)
+            await self._pool.putconn(connection)
+        if unsure is not None:
+            raise CommitUnknown(unsure)
+        return rows
 
     async def _abandon(self, connection: Connection, error: BaseException) -> None:
         """Rolls back; a connection that may be broken or busy is thrown away, the pool opens another."""
@@ -204,16 +263,18 @@ class Database:
             await connection.execute("SELECT 1")
 
 
-_cancelled_waits: dict[Connection, str] = {}
+_warned: dict[Connection, str] = {}
 
 
-async def _watch_for_cancelled_waits(connection: Connection) -> None:
-    """A commit whose wait for the standby was cancelled succeeds with a mere warning; here it is remembered."""
+async def _watch_for_warnings(connection: Connection) -> None:
+    """A commit whose wait for the standby was cancelled succeeds with a mere warning; here it is remembered.
+
+    Any warning counts: its text is in the server's language, and its code is that of all warnings.
+    """
 
     def remember(notice: psycopg.errors.Diagnostic) -> None:
-        text = notice.message_primary or ""
-        if _WAIT_CANCELLED in text and "synchronous replication" in text:
-            _cancelled_waits[connection] = text
+        if notice.severity_nonlocalized == "WARNING":
+            _warned[connection] = notice.message_primary or "a warning without words"
 
     connection.add_notice_handler(remember)
 

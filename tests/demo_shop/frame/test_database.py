@@ -1,6 +1,7 @@
 """The promises of `Database.transaction`, on a real PostgreSQL."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -90,6 +91,85 @@ def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_believed(store
         await database.transaction(work)
         assert again(metrics, "unknown-commit") == 1.0
         assert await ids(database) == [7]
+
+    with_database(stores, test)
+
+
+WARN_ONCE = """
+    CREATE OR REPLACE FUNCTION warn_at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN RAISE WARNING 'Warten auf den Standby abgebrochen'; RETURN NULL; END $$
+"""
+WARN_AFTER_INSERT = (
+    "CREATE CONSTRAINT TRIGGER warn AFTER INSERT ON frame_test DEFERRABLE INITIALLY DEFERRED"
+    " FOR EACH ROW EXECUTE FUNCTION warn_at_commit()"
+)
+
+
+def test_the_commit_after_an_unsure_one_waits_for_the_standby_though_the_work_has_nothing_left_to_write(
+    stores: dict[str, Any],
+) -> None:
+    async def test(database: Database, metrics: Metrics) -> None:
+        async with database.connection() as connection:
+            await connection.execute(WARN_ONCE)
+            await connection.execute(WARN_AFTER_INSERT)
+        writes: list[bool] = []
+
+        async def work(connection: Connection) -> None:
+            await connection.execute("INSERT INTO frame_test VALUES (7) ON CONFLICT DO NOTHING")
+            # Only a transaction with an id writes a commit record, which is what the standby is waited for.
+            cursor = await connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS writes")
+            row = await cursor.fetchone()
+            writes.append(row is not None and row["writes"])
+
+        await database.transaction(work)
+        assert writes == [True, True]
+
+    with_database(stores, test)
+
+
+def test_a_statement_is_committed_in_one_go_and_run_again_when_its_commit_is_unsure(stores: dict[str, Any]) -> None:
+    async def test(database: Database, metrics: Metrics) -> None:
+        insert = "INSERT INTO frame_test VALUES (%s) ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING id"
+        assert await database.statement(insert, (3,)) == [{"id": 3}]
+        assert again(metrics, "unknown-commit") == 0.0
+        async with database.connection() as connection:
+            await connection.execute(WARN_ONCE)
+            await connection.execute(WARN_AFTER_INSERT)
+        assert await database.statement(insert, (4,)) == [{"id": 4}]
+        assert again(metrics, "unknown-commit") == 1.0
+        assert await ids(database) == [3, 4]
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            await database.statement("INSERT INTO frame_test VALUES (3) RETURNING id")
+
+    with_database(stores, test)
+
+
+def test_a_statement_whose_connection_is_lost_is_run_again(stores: dict[str, Any]) -> None:
+    async def test(database: Database, metrics: Metrics) -> None:
+        # Ends its own connection for as long as the row is not there.
+        kill_or_read = (
+            "SELECT CASE WHEN EXISTS (SELECT FROM frame_test) THEN true"
+            " ELSE pg_terminate_backend(pg_backend_pid()) END AS done"
+        )
+        asked = asyncio.create_task(database.statement(kill_or_read))
+        async with asyncio.timeout(10.0):
+            while again(metrics, "unknown-commit") + again(metrics, "wrong-member") == 0.0:
+                await asyncio.sleep(0.01)
+        async with database.connection() as connection:
+            await connection.execute("INSERT INTO frame_test VALUES (1) ON CONFLICT DO NOTHING")
+        assert await asked == [{"done": True}]
+
+    with_database(stores, test)
+
+
+def test_work_that_swallows_an_error_is_told_that_nothing_was_committed(stores: dict[str, Any]) -> None:
+    async def test(database: Database, metrics: Metrics) -> None:
+        async def work(connection: Connection) -> None:
+            with contextlib.suppress(psycopg.errors.UniqueViolation):
+                await connection.execute("INSERT INTO frame_test VALUES (1), (1)")
+
+        with pytest.raises(RuntimeError, match="ROLLBACK"):
+            await database.transaction(work)
 
     with_database(stores, test)
 
