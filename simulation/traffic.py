@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from math import exp, sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from forecasting.forecast import DeclaredEvent, Floats
-from simulation.kernel.engine import Engine
 from simulation.scenario import CROWDS, Fault, Load, Scenario
 from simulation.streams import generator
 from simulation.trace import TraceInvalid, read_trace
+
+if TYPE_CHECKING:
+    from simulation.kernel.engine import Engine  # compiled: who only asks for rates need not wait for it
 
 CHUNK_S = 300.0  # arrivals are given to the engine in pieces of this length
 _FIRST_MINUTE_S = 60.0

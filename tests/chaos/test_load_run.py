@@ -77,10 +77,9 @@ def test_a_slow_shop_gets_no_more_than_the_bound_and_the_rest_is_counted_as_skip
 
     summary = run_load(plan(fake_shop, tmp_path, rps=80.0, mix="browse", most_in_flight=5))
 
-    # About 80 arrivals; five at a time, each half a second, make some fifteen.
+    # About 80 arrivals; five at a time, each half a second, make some fifteen, and a few more when the sender is late.
     assert summary.sent + summary.skipped == summary.offered
-    assert 5 <= summary.sent <= 20
-    assert summary.skipped > 20
+    assert 5 <= summary.sent < summary.offered / 2
     records = list(read_records(tmp_path / "out" / "requests.csv"))
     assert sum(record.verdict is Verdict.SKIPPED for record in records) == summary.skipped
 
