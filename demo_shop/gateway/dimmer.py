@@ -62,7 +62,8 @@ class DimmerSettings:
     lag_weight: float = 0.3  # of the newest lag in their moving mean: one long pause is no overload
     aim: float = 0.8  # share of both that is aimed at, so that what swings about the aim stays within the bound
     window_s: float = 1.0  # answers that the p95 is taken of
-    least_answers: int = 5  # fewer tell no p95
+    longest_window_s: float = 5.0  # where pages are few
+    least_answers: int = 20  # fewer tell no p95: one slow page would be it
     most_answers: int = 64  # where pages are many, a shorter window tells as much and sooner
     too_slow: Gains = Gains(0.3, 0.15)
     quick: Gains = Gains(0.1, 0.08)  # going up is a trial, and a wrong one costs everybody: gently
@@ -88,11 +89,11 @@ class Dimmer:
         self._answers.append((now_s, latency_s))
 
     def p95_s(self, now_s: float) -> float | None:
-        """Of the answers in the window; None while there are too few."""
-        answers, oldest_s = self._answers, now_s - self.settings.window_s
-        while answers and answers[0][0] < oldest_s:
+        """Of the answers in the window, or of as many as it takes in the longest one; None: there are too few."""
+        settings, answers = self.settings, self._answers
+        while answers and _left(answers, now_s, settings):
             answers.popleft()
-        if len(answers) < self.settings.least_answers:
+        if len(answers) < settings.least_answers:
             return None
         latencies = sorted(latency_s for _, latency_s in answers)
         return latencies[math.ceil(0.95 * len(latencies)) - 1]
@@ -133,6 +134,12 @@ class Dimmer:
     def count_degraded(self, part: Part) -> None:
         """An answer goes out without `part`, because it was dimmed or because its service failed."""
         self.degraded[part] += 1
+
+
+def _left(answers: deque[tuple[float, float]], now_s: float, settings: DimmerSettings) -> bool:
+    """Whether the oldest answer counts no more."""
+    age_s = now_s - answers[0][0]
+    return age_s > settings.longest_window_s or (age_s > settings.window_s and len(answers) > settings.least_answers)
 
 
 def _headroom(should_be: float, is_now: float | None) -> float:

@@ -149,7 +149,7 @@ def looked_at(
     for look in range(round(seconds / LOOK_S)):
         now_s = from_s + look * LOOK_S
         if latency_s is not None:
-            for _ in range(5):
+            for _ in range(20):
                 dimmer.observe(latency_s, now_s)
         levels.append(dimmer.adjust(lag_s, now_s))
     return levels
@@ -217,24 +217,35 @@ def test_a_pause_of_the_control_loop_is_not_taken_for_a_measurement() -> None:
 
 
 def test_the_p95_is_that_of_the_last_second() -> None:
-    # Of 20 answers the 19th by size. The slow one before the window is forgotten.
+    # Of 40 answers the 38th by size. The slow ones before the window are forgotten.
     dimmer = Dimmer()
-    dimmer.observe(9.0, 0.5)
-    for number in range(1, 21):
+    for _ in range(10):
+        dimmer.observe(9.0, 0.9)
+    for number in range(1, 41):
         dimmer.observe(number / 100.0, 2.0)
 
-    assert dimmer.p95_s(2.5) == 0.19
-    assert dimmer.p95_s(3.5) is None
+    assert dimmer.p95_s(2.0) == 0.38
 
 
-def test_too_few_answers_tell_no_p95() -> None:
+def test_where_pages_are_few_the_last_twenty_of_five_seconds_tell_it() -> None:
     dimmer = Dimmer()
-    for _ in range(4):
+    for number in range(1, 31):
+        dimmer.observe(number / 100.0, number / 10.0)
+
+    # At 4.5 s no answer of the last second is left: the newest 20, from 0.11 to 0.30, of which 0.29 is the 19th.
+    assert dimmer.p95_s(4.5) == 0.29
+
+
+def test_one_slow_page_among_few_is_no_overload() -> None:
+    dimmer = Dimmer()
+    for _ in range(19):
         dimmer.observe(9.0, 1.0)
 
     assert dimmer.p95_s(1.0) is None
+    assert dimmer.adjust(0.0, 1.0) == 1.0
     dimmer.observe(9.0, 1.0)
     assert dimmer.p95_s(1.0) == 9.0
+    assert dimmer.p95_s(6.1) is None
 
 
 def test_the_operators_ceiling_holds_until_its_time_is_over() -> None:
