@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from demo_shop.checkout.errors import StepUnavailable
 from demo_shop.checkout.model import Entry, NewOrder, Order, OrderState, Refusal, entry_of
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.database import Database
 from demo_shop.frame.problems import StoreUnavailable
 
 LEASE_S = 15.0  # longer than a request may last, so that a sweeper finds only orders that nobody works on
@@ -111,58 +111,46 @@ class OrderBooks:
             "prices": [line.unit_price_cents for line in lines],
         }
 
-        async def work(connection: Connection) -> Order | None:
-            cursor = await connection.execute(_BEGIN, values)
-            row = await cursor.fetchone()
-            return None if row is None else new.pending(row["created_at"])
-
-        return await self._database.transaction(work, deadline_s=within_s)
+        rows = await self._database.statement(_BEGIN, values, deadline_s=within_s)
+        return new.pending(rows[0]["created_at"]) if rows else None
 
     async def decide(self, order: Order, state: OrderState, refusal: Refusal | None, patience_s: float) -> Order:
         """The order as it now certainly stands, decided by this call or by an earlier one.
 
         Raises `StepUnavailable`: what became of it is then unknown.
         """
-        ours = False
-
-        async def work(connection: Connection) -> Entry | None:
-            nonlocal ours
-            entry, fresh = await _decide_or_read(connection, order, state, refusal)
-            ours = ours or fresh  # a commit that was unsure at first was still ours
-            return entry
-
+        decided = order.decided(state, refusal)
+        values = {
+            "id": order.id,
+            "state": state.value,
+            "reason": None if refusal is None else str(refusal),
+            "topic": f"order.{state.value}",
+            "payload": Jsonb(decided.public() | {"synthetic": order.synthetic}),
+        }
         try:
-            entry = await self._database.transaction(work, deadline_s=patience_s)
+            now_ours = await self._database.statement(_DECIDE, values, deadline_s=patience_s)
+            standing = decided if now_ours else await self.answer(order.id, patience_s)
         except StoreUnavailable as error:
             raise StepUnavailable(str(error)) from error
-        if entry is None:
+        if standing is None:
             raise StepUnavailable(f"order {order.id} is not in the books")
-        if ours:
-            self._decided(entry.order)
-        return entry.order
+        if standing.state is state:  # decided now, or by an earlier try whose commit was unsure
+            self._decided(standing)
+        return standing
 
     async def answer(self, order_id: UUID, within_s: float = _CERTAIN_WITHIN_S) -> Order | None:
         """The order from the books, certain to last: the write's commit waits for the standby, as all before it did.
 
         None: there is no such order. Raises `StoreUnavailable`.
         """
-
-        async def work(connection: Connection) -> Entry | None:
-            return await _answer(connection, order_id)
-
-        entry = await self._database.transaction(work, deadline_s=within_s)
-        return None if entry is None else entry.order
+        rows = await self._database.statement(_ANSWER, {"id": order_id}, deadline_s=within_s)
+        return entry_of(rows[0]).order if rows else None
 
     async def claim(self, order_id: UUID, within_s: float = _CERTAIN_WITHIN_S) -> Order | None:
         """The pending order, now ours to finish; None: decided, or somebody else's work. Raises `StoreUnavailable`."""
-
-        async def work(connection: Connection) -> Entry | None:
-            cursor = await connection.execute(_CLAIM_ONE, {"id": order_id, "lease_s": LEASE_S})
-            row = await cursor.fetchone()
-            return None if row is None else entry_of(row)
-
-        entry = await self._database.transaction(work, deadline_s=within_s)
-        return None if entry is None else entry.order
+        values = {"id": order_id, "lease_s": LEASE_S}
+        rows = await self._database.statement(_CLAIM_ONE, values, deadline_s=within_s)
+        return entry_of(rows[0]).order if rows else None
 
     async def claim_stranded(self, most: int) -> list[Entry]:
         """Pending orders whose lease ran out, now ours to finish. Raises `StoreUnavailable`."""
@@ -171,47 +159,17 @@ class OrderBooks:
         )
         if not waiting[0]["any"]:
             return []
-
-        async def work(connection: Connection) -> list[Entry]:
-            cursor = await connection.execute(_CLAIM_STRANDED, {"most": most, "lease_s": LEASE_S})
-            return [entry_of(row) for row in await cursor.fetchall()]
-
-        return await self._database.transaction(work, deadline_s=_CERTAIN_WITHIN_S)
+        values = {"most": most, "lease_s": LEASE_S}
+        rows = await self._database.statement(_CLAIM_STRANDED, values, deadline_s=_CERTAIN_WITHIN_S)
+        return [entry_of(row) for row in rows]
 
     async def give_up_lease(self, order_id: UUID) -> None:
         """Lets the next who asks, or the sweeper, resume the order at once. Raises `StoreUnavailable`."""
-
-        async def work(connection: Connection) -> None:
-            await connection.execute(
-                "UPDATE orders SET lease_until = now() WHERE id = %s AND state = 'pending'", (order_id,)
-            )
-
-        await self._database.transaction(work, deadline_s=0.3)  # a courtesy: worth no wait
-
-
-async def _decide_or_read(
-    connection: Connection, order: Order, state: OrderState, refusal: Refusal | None
-) -> tuple[Entry | None, bool]:
-    decided = order.decided(state, refusal)
-    cursor = await connection.execute(
-        _DECIDE,
-        {
-            "id": order.id,
-            "state": state.value,
-            "reason": None if refusal is None else str(refusal),
-            "topic": f"order.{state.value}",
-            "payload": Jsonb(decided.public() | {"synthetic": order.synthetic}),
-        },
-    )
-    if await cursor.fetchone() is not None:
-        return Entry(decided, b"", lease_over=True, age_s=0.0), True
-    return await _answer(connection, order.id), False
-
-
-async def _answer(connection: Connection, order_id: UUID) -> Entry | None:
-    cursor = await connection.execute(_ANSWER, {"id": order_id})
-    row = await cursor.fetchone()
-    return None if row is None else entry_of(row)
+        await self._database.statement(
+            "UPDATE orders SET lease_until = now() WHERE id = %s AND state = 'pending' RETURNING id",
+            (order_id,),
+            deadline_s=0.3,  # a courtesy: worth no wait
+        )
 
 
 class OrderShelf:
