@@ -117,9 +117,13 @@ def test_a_shop_of_any_size_can_be_drawn(products: int) -> None:
     assert shop.history.baskets.product_ids.max() <= products
 
 
-def test_a_shop_without_products_is_refused() -> None:
-    with pytest.raises(ValueError, match="products is 0"):
-        draw_shop(0)
+@pytest.mark.parametrize(
+    ("products", "random_seed", "told"),
+    [(0, 1, "products is 0"), (10, -1, "random_seed is -1"), (10, 2**31, "random_seed is 2147483648")],
+)
+def test_a_shop_that_cannot_be_is_refused(products: int, random_seed: int, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        draw_shop(products, random_seed)
 
 
 def test_tastes_speak_of_kinds_that_are_sold() -> None:

@@ -34,9 +34,11 @@ class DrawnShop:
 
 
 def draw_shop(products: int = DEFAULT_PRODUCTS, random_seed: int = DEFAULT_RANDOM_SEED) -> DrawnShop:
-    """The same shop for the same arguments. Raises ValueError when there would be no product."""
+    """The same shop for the same arguments. Raises ValueError for values that give none."""
     if products < 1:
         raise ValueError(f"products is {products}: a shop needs at least 1")
+    if not 0 <= random_seed < 2**31:
+        raise ValueError(f"random_seed is {random_seed}: choose one from 0 to {2**31 - 1}")
     rng = np.random.default_rng(random_seed)
     assortment = read_assortment()
     drafts = draw_drafts(assortment, products, rng)
