@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -16,6 +17,7 @@ from demo_shop.frame.frame import Frame
 
 _KEEP_ALIVE_S: Final = 75  # above what proxies keep (60 s): the proxy, not we, must end an idle connection
 _LAST_ANSWERS_S: Final = 15
+_ACCEPTED_PER_TURN: Final = 16
 _HEADERS_WITHIN_S: Final = 10.0
 _MOST_UNFINISHED_HEADER_BYTES: Final = 64 * 1024
 _TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -84,7 +86,7 @@ async def serve(frame: Frame, traffic: ASGIApp) -> None:
             _Server(_config(frame.management(), settings.host, settings.management_port)),
         ]
         frame.drain.count_connections_with(lambda: len(servers[0].server_state.connections))
-        running = [asyncio.create_task(server.serve()) for server in servers]
+        running = [asyncio.create_task(server.serve(sockets=listeners(server.config))) for server in servers]
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([*running, stopped], return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():
@@ -95,6 +97,16 @@ async def serve(frame: Frame, traffic: ASGIApp) -> None:
             server.should_exit = True
             await task
         stopped.cancel()
+
+
+def listeners(config: uvicorn.Config) -> list[socket.socket]:
+    """The port's socket and copies of it, each of which takes one new connection per turn of the event loop.
+
+    libuv takes no more than one per turn and socket (libuv/libuv#3696). With one socket, a busy loop left clients with
+    new connections waiting for seconds where neither admission nor any metric sees them.
+    """
+    first = config.bind_socket()
+    return [first, *(first.dup() for _ in range(_ACCEPTED_PER_TURN - 1))]
 
 
 def _config(app: ASGIApp, host: str, port: int) -> uvicorn.Config:
