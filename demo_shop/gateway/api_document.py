@@ -20,7 +20,7 @@ _DESCRIPTION: Final = (
 _RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds to wait", "schema": {"type": "string"}}}
 #: What any request may get, whatever it asks for.
 _ANYWHERE: Final = {
-    400: "The request is no proper HTTP",
+    400: "The request cannot be read",
     413: "The body is longer than 64 KiB",
     422: "invalid-request: `errors` says what is wrong with which field",
     429: "You ask too often; Retry-After says when to come back",

@@ -23,8 +23,9 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
-ProductNumber = Annotated[WholeNumber, Field(ge=1, le=LARGEST_ID, examples=[17])]
+#: Goes last, so that the bounds before it are in the document.
+_Whole: Final = BeforeValidator(_whole)
+ProductNumber = Annotated[int, Field(ge=1, le=LARGEST_ID, examples=[17]), _Whole]
 Cents = Annotated[int, Field(description="Cents of the shop's one currency")]
 
 
@@ -151,11 +152,11 @@ class CartBody(_Answer):
 
 class LineToAdd(_Request):
     product_id: ProductNumber
-    quantity: WholeNumber = Field(1, ge=1, le=MOST_QUANTITY, examples=[2])
+    quantity: Annotated[int, Field(ge=1, le=MOST_QUANTITY, examples=[2]), _Whole] = 1
 
 
 class Quantity(_Request):
-    quantity: WholeNumber = Field(ge=0, le=MOST_QUANTITY, description="0 removes the line", examples=[3])
+    quantity: Annotated[int, Field(ge=0, le=MOST_QUANTITY, description="0 removes the line", examples=[3]), _Whole]
 
 
 class OrderToPlace(_Request):
@@ -173,8 +174,8 @@ class OrderToPlace(_Request):
         pattern=r"^[A-Za-z0-9._%+\-]{1,64}@([A-Za-z0-9\-]{1,63}\.){1,3}[A-Za-z]{2,24}$",
         examples=["you@example.org"],
     )
-    expected_total_cents: WholeNumber | None = Field(
-        None, ge=0, le=_MOST_CENTS, description="Refuse with price-changed if it would cost more", examples=[2_998]
+    expected_total_cents: Annotated[int, Field(ge=0, le=_MOST_CENTS), _Whole] | None = Field(
+        None, description="Refuse with price-changed if it would cost more", examples=[2_998]
     )
 
 

@@ -23,7 +23,7 @@ from demo_shop.gateway.visitors import Visitors
 
 PAGE_SIZE: Final = 24
 FRONT_PRODUCTS: Final = 12
-SUGGESTIONS: Final = 6
+SUGGESTIONS: Final = 4
 _SORTS: Final = (
     (Sort.POPULARITY, "Popularity"),
     (Sort.CHEAPEST, "Price, low to high"),
