@@ -42,6 +42,7 @@ class Reconciliation:
     unknown_rejected: int
     unknown_absent: int
     booked_orders: int
+    not_in_ledger: int  # of people, or of other runs
     confirmed: int
     pending: int  # of those, too old ones are half-done
     findings: tuple[Finding, ...]
@@ -74,7 +75,7 @@ def reconciled(ledger: Sequence[LedgerOrder], books: Books) -> Reconciliation:
     )
     findings = (
         *_against_clients(ledger, by_key),
-        *_more_than_once(ledger, books),
+        *_more_than_once(_buyers(ledger, by_key), books),
         *(finding for order in books.orders for finding in _half_done(order)),
         *_left_over(books),
         *(finding for shelf in books.shelves for finding in _oversold(shelf)),
@@ -87,6 +88,7 @@ def reconciled(ledger: Sequence[LedgerOrder], books: Books) -> Reconciliation:
         unknown_rejected=unknown["rejected"],
         unknown_absent=unknown["absent"],
         booked_orders=len(books.orders),
+        not_in_ledger=len(by_key.keys() - {order.key for order in ledger}),
         confirmed=sum(order.state == "confirmed" for order in books.orders),
         pending=sum(order.state == "pending" for order in books.orders),
         findings=findings,
@@ -153,9 +155,20 @@ def _lines_as_ordered(order: LedgerOrder, booked: BookedOrder) -> Iterator[Findi
         yield Finding(mistake, order.key, f"product {product}: {wanted} ordered, {written} in the books")
 
 
-def _more_than_once(ledger: Sequence[LedgerOrder], books: Books) -> Iterator[Finding]:
-    """Load gives each order a customer of its own, so a second confirmed order of one of them was made twice."""
-    keys_of = {order.customer: order.key for order in ledger if not order.synthetic}
+def _buyers(ledger: Sequence[LedgerOrder], by_key: dict[str, BookedOrder]) -> dict[str, str]:
+    """Keys by customer, as the books call them, of the customers that placed one order only.
+
+    Load gives each of its orders a customer of its own; the probe is always the same.
+    """
+    keys: dict[str, set[str]] = defaultdict(set)
+    for order in ledger:
+        if order.key in by_key:
+            keys[by_key[order.key].customer].add(order.key)
+    return {customer: next(iter(own)) for customer, own in keys.items() if len(own) == 1}
+
+
+def _more_than_once(keys_of: dict[str, str], books: Books) -> Iterator[Finding]:
+    """`keys_of` are customers that placed one order: a second confirmed one of theirs was made twice."""
     confirmed: dict[str, list[BookedOrder]] = defaultdict(list)
     by_key: dict[str, list[BookedOrder]] = defaultdict(list)
     for booked in books.orders:

@@ -91,7 +91,8 @@ def show_reconciliation(found: Reconciliation) -> None:
         f"{found.ledger_orders} orders in the ledger: {found.acknowledged} acknowledged, {found.rejected} rejected, "
         f"{unknown} unknown (in the books: {found.unknown_confirmed} confirmed, {found.unknown_rejected} rejected, "
         f"{found.unknown_absent} absent)\n"
-        f"{found.booked_orders} orders in the books: {found.confirmed} confirmed, {found.pending} pending",
+        f"{found.booked_orders} orders in the books: {found.confirmed} confirmed, {found.pending} pending, "
+        f"{found.not_in_ledger} not in the ledger",
         soft_wrap=True,
     )
     console.print(", ".join(f"{found.count(mistake)} {mistake.value}" for mistake in Mistake), style="bold")

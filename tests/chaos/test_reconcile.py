@@ -77,8 +77,10 @@ def test_a_key_confirmed_twice_is_duplicated():
 
 
 def test_one_cart_ordered_under_two_keys_is_duplicated():
-    # The second order is no client's: something between client and books made up a key of its own.
-    books = replace(BOOKS, orders=(BOOKED, replace(BOOKED, id="order-2", key="made-up")))
+    # The second order is no client's: something between client and books made up a key of its own. The books may call
+    # the customer otherwise than the client does.
+    first = replace(BOOKED, customer="customer-4711")
+    books = replace(BOOKS, orders=(first, replace(first, id="order-2", key="made-up")))
 
     assert found(books) == [(Mistake.DUPLICATED, "run-1")]
 
