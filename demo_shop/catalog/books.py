@@ -11,6 +11,7 @@ from demo_shop.frame.database import Database
 from demo_shop.frame.problems import StoreUnavailable
 
 MOST_COUNTED = 1000
+_PATIENCE_S = 1.0  # with the pool, twice: the gateway waits no longer than that
 
 _PRODUCT = """
     p.id, p.sku, p.name, p.brand, p.description, p.base_price_cents, c.slug AS category_slug, c.name AS category_name
@@ -90,6 +91,11 @@ class Books:
 
     async def _rows(self, query: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         try:
-            return await self._replica.rows(query, parameters)
+            return await self._once(query, parameters)
         except StoreUnavailable:
-            return await self._replica.rows(query, parameters)
+            return await self._once(query, parameters)
+
+    async def _once(self, query: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
+        async with self._replica.connection(timeout_s=_PATIENCE_S) as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()

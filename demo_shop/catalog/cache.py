@@ -36,6 +36,8 @@ class Ages:
     shortest_s: float = 10.0
     longest_s: float = 30.0
     keep_s: float = 120.0  # in Redis, for the time that the database is away
+    patience_s: float = 0.3  # with the database, where an expired answer is at hand
+    away_s: float = 1.0  # for so long nobody with such an answer asks a database that just failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Cache:
         self._ages = ages or Ages()
         self._near = NearCache(self._ages.near_s)
         self._flights: dict[str, asyncio.Task[bytes | None]] = {}
+        self._away_until_s = 0.0
 
     async def fetch(self, key: str, load: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
         """The answer under `key`; None: `load` said that there is none. Raises what `load` raises, to all who wait."""
@@ -152,13 +155,11 @@ class Cache:
         self._count_all(Result.HIT, found)
         missing = [key for key in keys if key not in found]
         if missing:
-            try:
-                loaded = await load(missing)
-            except StoreUnavailable:
-                if not all(key in known for key in missing):
-                    raise
+            stale = {key: known[key].value for key in missing if key in known}
+            loaded = await self._load(missing, load, spare=len(stale) == len(missing))
+            if loaded is None:
                 self._count_all(Result.STALE, missing)
-                found.update({key: known[key].value for key in missing})
+                found.update(stale)
             else:
                 self._count_all(Result.UNAVAILABLE if entries is None else Result.MISS, missing)
                 fresh = {key: loaded.get(key) for key in missing}
@@ -167,6 +168,21 @@ class Cache:
         for key, value in found.items():
             self._near.put(key, value, self._now_s())
         return found
+
+    async def _load(
+        self, keys: Sequence[str], load: Callable[[Sequence[str]], Awaitable[Mapping[str, bytes]]], *, spare: bool
+    ) -> Mapping[str, bytes] | None:
+        """What the database says; None: it is away, and an expired answer will do (`spare`) rather than a long wait."""
+        if not spare:
+            return await load(keys)
+        if self._now_s() < self._away_until_s:
+            return None
+        try:
+            async with asyncio.timeout(self._ages.patience_s):
+                return await load(keys)
+        except (StoreUnavailable, TimeoutError):
+            self._away_until_s = self._now_s() + self._ages.away_s
+            return None
 
     async def _store(self, fresh: Mapping[str, bytes | None]) -> None:
         now_s = self._now_s()

@@ -27,6 +27,7 @@ class Rhythm:
     first_look_s: float = 0.001
     longest_look_s: float = 0.05
     give_up_s: float = 30.0
+    absent_s: float = 5.0  # a standby that was not there is looked for again after this
 
 
 class VisibilityMetrics:
@@ -60,6 +61,7 @@ class Heartbeat:
     ) -> None:
         self._primary, self._standby, self._metrics, self._now_s = primary, standby, metrics, now_s
         self._rhythm = rhythm or Rhythm()
+        self._absent_until_s = -math.inf
 
     async def run(self) -> None:
         """Goes on for ever; stores that are away make the delay unknown, not the work fail."""
@@ -97,16 +99,25 @@ class Heartbeat:
     async def _wait_for(self, sequence: int) -> float:
         """Seconds until the standby shows `sequence`; after `give_up_s`, that long. Raises `StoreUnavailable`."""
         written_at_s = self._now_s()
+        if written_at_s < self._absent_until_s:
+            raise StoreUnavailable("PostgreSQL (standby): it was not there a moment ago")
+        try:
+            async with self._standby.connection(timeout_s=0.5) as connection:
+                return await self._watch(connection, sequence, written_at_s)
+        except StoreUnavailable:
+            self._absent_until_s = self._now_s() + self._rhythm.absent_s
+            raise
+
+    async def _watch(self, connection: Connection, sequence: int, written_at_s: float) -> float:
         pause_s = self._rhythm.first_look_s
-        async with self._standby.connection(timeout_s=0.5) as connection:
-            while True:
-                shown = await _sequence(connection)
-                waited_s = self._now_s() - written_at_s
-                if shown >= sequence or waited_s >= self._rhythm.give_up_s:
-                    return waited_s
-                self._metrics.last_s.set(waited_s)
-                await asyncio.sleep(pause_s)
-                pause_s = min(self._rhythm.longest_look_s, pause_s * 1.5)
+        while True:
+            shown = await _sequence(connection)
+            waited_s = self._now_s() - written_at_s
+            if shown >= sequence or waited_s >= self._rhythm.give_up_s:
+                return waited_s
+            self._metrics.last_s.set(waited_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(self._rhythm.longest_look_s, pause_s * 1.5)
 
 
 async def _sequence(connection: Connection) -> int:

@@ -162,6 +162,32 @@ def test_without_the_database_an_expired_answer_serves() -> None:
     assert setting.results == [Result.MISS, Result.STALE]
 
 
+def test_a_database_that_just_failed_is_left_alone_for_a_second_where_an_expired_answer_will_do() -> None:
+    setting = Setting()
+    setting.far.entries = {key: Entry(b"old", 900.0) for key in ("first", "second", "third")}
+    setting.database_away = True
+
+    assert asyncio.run(setting.cache.fetch("first", setting.load)) == b"old"
+    assert asyncio.run(setting.cache.fetch("second", setting.load)) == b"old"
+    assert setting.loads == 1
+
+    setting.now_s += 1.0
+    setting.database_away = False
+    assert asyncio.run(setting.cache.fetch("third", setting.load)) == b"answer"
+
+
+def test_nobody_waits_for_a_silent_database_where_an_expired_answer_will_do() -> None:
+    setting = Setting()
+    setting.fetch()
+    setting.now_s += 60.0
+
+    async def never() -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    assert asyncio.run(setting.cache.fetch("key", never)) == b"answer"
+
+
 def test_without_the_database_and_without_an_answer_it_fails() -> None:
     setting = Setting()
     setting.database_away = True
