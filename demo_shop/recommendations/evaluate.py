@@ -9,7 +9,7 @@ import argparse
 import sys
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from demo_shop.recommendations.rivals import (
     by_model,
     by_popularity,
     by_popularity_in_category,
-    counts_only,
+    every_pair,
 )
 from demo_shop.recommendations.table import Shelf
 from demo_shop.stores.seed import traits_of
@@ -132,10 +132,11 @@ def compare(baskets: Baskets, traits: Traits, chosen: Learning, rng: np.random.G
     questions = questions_of(baskets.between(known, len(baskets)), rng)
     orders = _orders(past, len(traits))
     shelf = _shelf(orders)
-    cosine = as_cosine(learn(past, traits, counts_only(len(traits))), orders, chosen.neighbours)
+    counted = learn(past, traits, every_pair(len(traits)))
     recommenders: dict[str, Recommender] = {
         "model": by_model(learn(past, traits, chosen), shelf),
-        "cosine": by_model(cosine, shelf),
+        "counts alone": by_model(learn(past, traits, replace(chosen, expectation_orders=0.0)), shelf),
+        "cosine": by_model(as_cosine(counted, orders, chosen.neighbours), shelf),
         "popularity in category": by_popularity_in_category(orders, traits.category),
         "popularity": by_popularity(shelf),
     }

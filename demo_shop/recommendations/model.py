@@ -30,7 +30,7 @@ class Learning:
 
     expectation_orders: float = 100.0  # K; 0 counts only
     neighbours: int = 24  # kept per product; a page shows 8, and the products of a cart overlap
-    expected_candidates: int = 60  # per product, on top of those it was bought with
+    expected_candidates: int = 40  # per product, on top of those it was bought with
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def by_popularity_in_category(orders: NDArray[np.int64], category: NDArray[np.in
     return recommend_in_category
 
 
-def counts_only(products: int) -> Learning:
+def every_pair(products: int) -> Learning:
     """Every pair that was bought together, with its count."""
     return Learning(expectation_orders=0.0, neighbours=products)
 
