@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -59,6 +59,16 @@ class Household:
         for program in programs:
             keeper = Keeper(program, self._account if program.is_store else None, self._is_held)
             keeper.start(time.monotonic())
+            self.keepers.append(keeper)
+
+    def adopt(self, programs: Iterable[Program], born: Mapping[str, int]) -> None:
+        """Keeps programs that run already; starts those that do not."""
+        for program in programs:
+            keeper = Keeper(program, None, self._is_held)
+            if program.name in born:
+                keeper.adopt(born[program.name], time.monotonic())
+            else:
+                keeper.start(time.monotonic())
             self.keepers.append(keeper)
 
     def tick(self, nap_s: float) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from demo_shop.local.account import Account
+from demo_shop.local.orphans import Adopted
 from demo_shop.local.programs import Program
 
 # A log of a process that talks too much is emptied at this size; a demonstration needs no archive.
@@ -42,7 +43,7 @@ class Keeper:
         self._account = account
         self._is_held = is_held
         self._backoff = Backoff()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Adopted | None = None
         self._started_s = 0.0
         self._start_again_s: float | None = None
         self._last_code: int | None = None
@@ -77,9 +78,12 @@ class Keeper:
                 extra_groups=None if account is None else [],
                 umask=0o077,
             )
-        self.starts += 1
-        self._started_s = now_s
-        self._start_again_s = None
+        self._has_started(now_s)
+
+    def adopt(self, pid: int, now_s: float) -> None:
+        """Keeps a process that somebody else has started; the next one is its own."""
+        self._process = Adopted(pid)
+        self._has_started(now_s)
 
     def tick(self, now_s: float) -> bool:
         """Whether a process was started anew just now."""
@@ -104,6 +108,11 @@ class Keeper:
         # The process writes in append mode, so that it goes on at the new end.
         if self.program.log.stat().st_size > MOST_LOG_BYTES:
             os.truncate(self.program.log, 0)
+
+    def _has_started(self, now_s: float) -> None:
+        self.starts += 1
+        self._started_s = now_s
+        self._start_again_s = None
 
     def last_words(self, lines: int = 8) -> str:
         """The end of the process's log."""

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +21,9 @@ from demo_shop.local.filling import Filling
 from demo_shop.local.ground import Ground
 from demo_shop.local.household import Household, Interrupted, StartFailed
 from demo_shop.local.loopback import status_of
+from demo_shop.local.nursery import Nursery
 from demo_shop.local.ports import shop_port
-from demo_shop.local.programs import StorePrograms, find_programs
+from demo_shop.local.programs import Program, StorePrograms, find_programs
 from demo_shop.local.role_plan import plan_roles
 from demo_shop.local.store_plan import StorePlan, database_environment, plan_stores
 from demo_shop.settings import Role
@@ -96,18 +97,22 @@ class Shop:
     def start(self, programs: StorePrograms, port: int | None) -> None:
         """Returns when the first page can be served; the standby may still be on its way."""
         options, ground, household = self._options, self._ground, self._household
-        orphans.adopt_descendants()
         self._credentials = credentials = kept_credentials(ground.data_dir / "credentials.json")
         self._plan = plan = plan_stores(ground, programs, credentials, options.failover)
+        reach = database_environment(plan, credentials)
+        roles = self._roles(reach, port)
         household.start((plan.etcd, plan.redis))
+        nursery = self._nursery(roles)
         household.wait_until("etcd", lambda: is_healthy(plan.etcd_url), START_LIMIT_S)
         require_password(plan.etcd_url, credentials.etcd)
         household.start(plan.members)
-        reach = database_environment(plan, credentials)
         self._filling = filling = Filling(ground, reach, options.products)
         household.own(filling.process)
-        if port is not None:
-            household.start(plan_roles(ground, credentials, reach, options.zones, port, options.with_faults))
+        if nursery is None:
+            household.start(roles)
+        else:
+            household.wait_until("the roles' nursery", nursery.is_done, START_LIMIT_S)
+            household.adopt(roles, nursery.born())
         household.wait_until("schema and catalogue", filling.can_open, START_LIMIT_S)
         if (failure := filling.failure()) is not None:
             raise StartFailed(f"schema and catalogue: {failure}")
@@ -140,13 +145,27 @@ class Shop:
         household = self._household
         household.stop([Role.GATEWAY], signal.SIGTERM, gently_s=5.0)
         household.stop([role for role in Role if role is not Role.GATEWAY], signal.SIGTERM, gently_s=5.0)
-        household.stop(["postgres"], signal.SIGTERM, gently_s=12.0)
-        household.stop(["redis", "etcd"], signal.SIGTERM, gently_s=3.0)
-        leftovers.end_all(self._ground.marker, self._ground.data_dir, gently_s=2.0)
+        # Asked politely, the Patronis of a pair hand the primary to each other for many seconds first; their servers
+        # shut down cleanly without them.
+        leftovers.end_all(self._ground.marker, self._ground.data_dir, gently_s=10.0)
         leftovers.free_shared_memory(self._ground.data_dir)
         self._state_file.unlink(missing_ok=True)
         kept = "nothing is left" if self._ground.is_temporary else f"the data stays in {self._ground.data_dir}"
         self._say(f"stopped; {kept}")
+
+    def _roles(self, reach: dict[str, str], port: int | None) -> tuple[Program, ...]:
+        if port is None:
+            return ()
+        options = self._options
+        return plan_roles(self._ground, self._credentials, reach, options.zones, port, options.with_faults)
+
+    def _nursery(self, roles: Sequence[Program]) -> Nursery | None:
+        """Brings the roles to life together where their orphans come to us; None: each has to be started."""
+        if not orphans.adopt_descendants() or not roles:
+            return None
+        nursery = Nursery(self._ground, roles)
+        self._household.own(nursery.process)
+        return nursery
 
     def _serves(self) -> bool:
         roles = [keeper.program for keeper in self._household.keepers if not keeper.program.is_store]

@@ -9,10 +9,32 @@ import sys
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
-def adopt_descendants() -> None:
-    """Processes below us that lose their parent become our children (Linux; elsewhere init takes them)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def adopt_descendants() -> bool:
+    """Whether processes below us that lose their parent become our children (Linux; elsewhere init takes them)."""
+    return sys.platform == "linux" and int(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)) == 0
+
+
+class Adopted:
+    """A child that another process brought to life; used like `subprocess.Popen`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            try:
+                ended, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                # It ended before we knew that it was ours, and was buried as a stranger.
+                self.returncode = 1
+            else:
+                self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 def bury_adopted(own: set[int]) -> None:
