@@ -3,77 +3,38 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Final
-from uuid import UUID
 
-from fastapi import Body, FastAPI, Header, Path, Query, Response
+from fastapi import Body, FastAPI, Query, Response
 from pydantic import BaseModel
 
 from demo_shop.frame.problems import Problem
-from demo_shop.frame.product_ids import LARGEST_ID
 from demo_shop.gateway import api_models as models
 from demo_shop.gateway.api_document import PLAIN_TAGS, answers
+from demo_shop.gateway.api_parameters import (
+    CartId,
+    CategorySlug,
+    IdempotencyKey,
+    Numbers,
+    OrderId,
+    PageNumber,
+    PageSize,
+    ProductId,
+    SearchText,
+)
 from demo_shop.gateway.carts import Carts
 from demo_shop.gateway.checkout_form import customer_of
 from demo_shop.gateway.dimmer import Dimmer, OptionalParts
 from demo_shop.gateway.goods import Sort
 from demo_shop.gateway.orders import OrderRequest, Orders, Placed, Refused
 from demo_shop.gateway.page_cache import PageCache
-from demo_shop.gateway.requests import MOST_PAGE, MOST_QUERY_CHARACTERS
 from demo_shop.gateway.sessions import Sessions
 from demo_shop.gateway.storefront import Storefront
 
 V1: Final = "/api/v1"
-MOST_PAGE_SIZE: Final = 100
-
-PageNumber = Annotated[int, Query(ge=1, le=MOST_PAGE, description="Counted from 1", examples=[1])]
-PageSize = Annotated[int, Query(ge=1, le=MOST_PAGE_SIZE, description="Products on a page", examples=[24])]
-ProductId = Annotated[int, Path(ge=1, le=LARGEST_ID, description="Number of the product", examples=[17])]
-CategorySlug = Annotated[
-    str,
-    Query(
-        min_length=1,
-        max_length=100,
-        pattern=r"^[a-z0-9][a-z0-9\-]{0,99}$",
-        description="Only products of this category",
-    ),
-]
-SearchText = Annotated[
-    str,
-    Query(
-        min_length=1,
-        max_length=MOST_QUERY_CHARACTERS,
-        pattern=r"^[^\x00-\x1f\x7f]+$",
-        description="Words to look for in name, brand and description",
-        examples=["coffee"],
-    ),
-]
-# At most nine digits, so that everything the pattern lets in is a number that a product may have.
-Numbers = Annotated[
-    str,
-    Query(
-        pattern=r"^[1-9][0-9]{0,8}(,[1-9][0-9]{0,8}){0,19}$",
-        description="Up to 20 product numbers with commas between",
-        examples=["17,42"],
-    ),
-]
-CartId = Annotated[
-    str,
-    Path(min_length=1, max_length=256, description="As POST /carts gave it", examples=[models.CART_ID_EXAMPLE]),
-]
-OrderId = Annotated[UUID, Path(description="As POST /orders gave it")]
-IdempotencyKey = Annotated[
-    str,
-    Header(
-        min_length=8,
-        max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Made by you, new for every order and the same for every try of one: it is placed at most once",
-        examples=["order-2026-03-01-8f14e45f"],
-    ),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,57 +65,38 @@ class Api:
         self._cache, self._dimmer, self._rng = cache, dimmer, rng
 
     def install(self, app: FastAPI) -> None:
-        def add(
-            method: str,
-            path: str,
-            endpoint: Callable[..., Any],
-            tag: str,
-            summary: str,
-            codes: dict[int, str],
-            **more: Any,
-        ) -> None:
-            app.add_api_route(
-                V1 + path,
-                endpoint,
-                methods=[method],
-                tags=[tag],
-                summary=summary,
-                operation_id=endpoint.__name__,
-                responses=answers(codes),
-                **more,
-            )
-
         goods, carts, orders = PLAIN_TAGS
-        gone = "There is no such cart, or its id is not signed by us"
-        add("GET", "/products", self.list_products, goods, "Products page by page", {404: "There is no such category"},
-            response_model=models.ListingBody)  # fmt: skip
-        add("GET", "/products/{product_id}", self.get_product, goods, "One product", {404: "There is no such product"},
-            response_model=models.ProductDetailBody)  # fmt: skip
-        add("GET", "/search", self.search_products, goods, "Products by words", {}, response_model=models.ListingBody)
-        add("GET", "/categories", self.list_categories, goods, "All categories", {},
-            response_model=models.CategoriesBody)  # fmt: skip
-        add("GET", "/recommendations", self.recommend_products, goods, "What goes with products", {},
-            response_model=models.RecommendationsBody)  # fmt: skip
-        add("POST", "/carts", self.create_cart, carts, "A new, empty cart", {}, status_code=201,
-            response_model=models.CartBody)  # fmt: skip
-        add("GET", "/carts/{cart_id}", self.get_cart, carts, "What is in a cart", {404: gone},
-            response_model=models.CartBody)  # fmt: skip
-        add("DELETE", "/carts/{cart_id}", self.empty_cart, carts, "Empty a cart", {404: gone}, status_code=204,
-            response_class=Response)  # fmt: skip
-        add("POST", "/carts/{cart_id}/lines", self.add_to_cart, carts, "Put something into a cart",
-            {404: gone + ", or there is no such product", 409: "The cart is full"},
-            response_model=models.CartBody)  # fmt: skip
-        add("PUT", "/carts/{cart_id}/lines/{product_id}", self.change_cart, carts, "Change how many of it",
-            {404: gone, 409: "The cart is full"}, response_model=models.CartBody)  # fmt: skip
-        add("POST", "/orders", self.place_order, orders, "Order what is in a cart",
-            {
-                402: "payment-declined: nothing was sold",
-                404: gone,
-                409: "cart-empty, out-of-stock with product_ids, or price-changed with total_cents: nothing was sold",
-            },
-            status_code=201, response_model=models.OrderBody)  # fmt: skip
-        add("GET", "/orders/{order_id}", self.get_order, orders, "What became of an order",
-            {404: "There is no such order"}, response_model=models.OrderBody)  # fmt: skip
+        gone = {404: "There is no such cart, or its id is not signed by us"}
+        full = {409: "The cart is full"}
+        refused = {
+            402: "payment-declined: nothing was sold",
+            409: "cart-empty, out-of-stock with product_ids, or price-changed with total_cents: nothing was sold",
+        }
+        made: dict[str, Any] = {"status_code": 201}
+        nothing: dict[str, Any] = {"status_code": 204, "response_class": Response}
+
+        listing, detail, any_category = models.ListingBody, models.ProductDetailBody, {404: "There is no such category"}
+        _add(app, "GET /products", self.list_products, goods, "Products page by page", listing, any_category)
+        _add(
+            app, "GET /products/{product_id}", self.get_product, goods, "One product", detail, {404: "No such product"}
+        )
+        _add(app, "GET /search", self.search_products, goods, "Products by words", listing)
+        _add(app, "GET /categories", self.list_categories, goods, "All categories", models.CategoriesBody)
+        suggested = models.RecommendationsBody
+        _add(app, "GET /recommendations", self.recommend_products, goods, "What goes with products", suggested)
+
+        one, cart, line = "/carts/{cart_id}", models.CartBody, "/carts/{cart_id}/lines"
+        _add(app, "POST /carts", self.create_cart, carts, "A new, empty cart", cart, **made)
+        _add(app, f"GET {one}", self.get_cart, carts, "What is in a cart", models.PricedCartBody, gone)
+        _add(app, f"DELETE {one}", self.empty_cart, carts, "Empty a cart", None, gone, **nothing)
+        _add(app, f"POST {line}", self.add_to_cart, carts, "Put something into a cart", cart, gone | full)
+        change = f"PUT {line}/{{product_id}}"
+        _add(app, change, self.change_cart, carts, "Change how many of it", cart, gone | full)
+
+        order = models.OrderBody
+        _add(app, "POST /orders", self.place_order, orders, "Order what is in a cart", order, gone | refused, **made)
+        told = "What became of an order"
+        _add(app, "GET /orders/{order_id}", self.get_order, orders, told, order, {404: "There is no such order"})
 
     async def list_products(
         self,
@@ -214,9 +156,11 @@ class Api:
         """Costs nothing until something is put into it."""
         return models.CartBody(cart_id=self._sessions.sign_cart_id(self._sessions.new_cart_id()), lines=[])
 
-    async def get_cart(self, cart_id: CartId) -> models.CartBody:
-        """A cart that nobody touched for long is empty again."""
-        return models.CartBody.of(cart_id, await self._carts.get(self._opened(cart_id)))
+    async def get_cart(self, cart_id: CartId) -> models.PricedCartBody:
+        """With what it would cost now. A cart that nobody touched for long is empty again."""
+        cart = await self._carts.get(self._opened(cart_id))
+        prices = await self._storefront.prices([line.product_id for line in cart.lines])
+        return models.PricedCartBody.of(cart_id, cart, prices)
 
     async def empty_cart(self, cart_id: CartId) -> Response:
         """An order leaves the cart as it is, so that trying again is the same order; empty it when you are done."""
@@ -289,6 +233,30 @@ class Api:
         if cart_id is None:
             raise Problem(404, "unknown-cart", "There is no such cart", "cart_id: use the one that POST /carts gave.")
         return cart_id
+
+
+def _add(
+    app: FastAPI,
+    operation: str,
+    endpoint: Callable[..., Any],
+    tag: str,
+    summary: str,
+    body: type[BaseModel] | None,
+    errors: Mapping[int, str] = MappingProxyType({}),
+    **more: Any,
+) -> None:
+    method, _, path = operation.partition(" ")
+    app.add_api_route(
+        V1 + path,
+        endpoint,
+        methods=[method],
+        tags=[tag],
+        summary=summary,
+        operation_id=endpoint.__name__,
+        response_model=body,
+        responses=answers(errors),
+        **more,
+    )
 
 
 def _problem(refused: Refused) -> Problem:

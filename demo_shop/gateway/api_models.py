@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -9,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from demo_shop.frame.product_ids import LARGEST_ID
 from demo_shop.gateway.carts import MOST_QUANTITY, Cart
 from demo_shop.gateway.checkout_form import MOST_EMAIL_CHARACTERS
-from demo_shop.gateway.goods import Category, Listing, Offer, Suggestion
+from demo_shop.gateway.goods import Category, Listing, Offer, Price, Suggestion
 from demo_shop.gateway.orders import Order
 
 #: The largest total that the books can hold.
@@ -148,6 +149,32 @@ class CartBody(_Answer):
     def of(signed_id: str, cart: Cart) -> CartBody:
         lines = [CartLineBody(product_id=line.product_id, quantity=line.quantity) for line in cart.lines]
         return CartBody(cart_id=signed_id, lines=lines)
+
+
+class PricedLineBody(CartLineBody):
+    unit_price_cents: int | None = Field(description="Price of the day; null: not known now", examples=[1_499])
+
+
+class PricedCartBody(_Answer):
+    cart_id: str = Field(description="Signed; whoever holds it holds the cart", examples=[CART_ID_EXAMPLE])
+    lines: list[PricedLineBody]
+    total_cents: int | None = Field(
+        description="At the prices of the day; null: not all of them are known now", examples=[2_998]
+    )
+
+    @staticmethod
+    def of(signed_id: str, cart: Cart, prices: Mapping[int, Price]) -> PricedCartBody:
+        lines = []
+        for line in cart.lines:
+            price = prices.get(line.product_id)
+            unit_cents = None if price is None else price.price_cents
+            lines.append(
+                PricedLineBody(product_id=line.product_id, quantity=line.quantity, unit_price_cents=unit_cents)
+            )
+        known = [line.quantity * line.unit_price_cents for line in lines if line.unit_price_cents is not None]
+        return PricedCartBody(
+            cart_id=signed_id, lines=lines, total_cents=sum(known) if len(known) == len(lines) else None
+        )
 
 
 class LineToAdd(_Request):

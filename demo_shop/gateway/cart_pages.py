@@ -15,13 +15,11 @@ from demo_shop.gateway.carts import MOST_QUANTITY, Carts, PricedCart
 from demo_shop.gateway.dimmer import Dimmer, OptionalParts
 from demo_shop.gateway.markup import Renderer
 from demo_shop.gateway.requests import form_of, number_in, query_of
-from demo_shop.gateway.storefront import Storefront
+from demo_shop.gateway.storefront import WITH_PRICES, Storefront
 from demo_shop.gateway.visitors import Visitor, Visitors, cart_count_cookie
 
 SUGGESTIONS: Final = 4
 _MOST_ASKED_ABOUT: Final = 10
-#: What a cart or a checkout shows must be what checkout will charge: prices of the day are never dimmed here.
-WITH_PRICES: Final = OptionalParts(images=True, recommendations=True, dynamic_pricing=True)
 
 
 class CartPages:

@@ -10,14 +10,14 @@ from starlette.types import Receive, Scope, Send
 
 from demo_shop.frame.logs import Log
 from demo_shop.frame.problems import Problem, StoreUnavailable, UpstreamUnavailable
-from demo_shop.gateway.cart_pages import WITH_PRICES, as_asgi, visitors_form
+from demo_shop.gateway.cart_pages import as_asgi, visitors_form
 from demo_shop.gateway.carts import Cart, Carts, PricedCart
 from demo_shop.gateway.checkout_form import Buyer, Intent, Intents, customer_of, empty_buyer, read_buyer
 from demo_shop.gateway.dimmer import OptionalParts
 from demo_shop.gateway.goods import Offer
 from demo_shop.gateway.markup import Renderer
 from demo_shop.gateway.orders import Order, OrderRequest, Orders, Placed, Refused, Unknown
-from demo_shop.gateway.storefront import Storefront
+from demo_shop.gateway.storefront import WITH_PRICES, Storefront
 from demo_shop.gateway.visitors import Visitor, Visitors
 
 _PAYMENTS: Final = (

@@ -57,29 +57,6 @@ _BY_WORDS: Final = (
     ("guitar", "music|instrument|guitar"),
     ("watch", "watch|jewel|accessor"),
 )
-_WORDS: Final = (
-    ("headphones", "audio|headphone|sound|speaker|hifi"),
-    ("camera", "photo|camera|video"),
-    ("screen", "computer|laptop|electronic|phone|tablet|tv|monitor|gadget|tech"),
-    ("book", "book|comic|novel|magazine|read"),
-    ("cup", "coffee|tea$|tea-|food|grocer|drink|snack|breakfast|pantry"),
-    ("pot", "kitchen|cook|pan|pot|dining|bak"),
-    ("plant", "garden|plant|flower|seed"),
-    ("toy", "toy|kid|baby|child|game|puzzle"),
-    ("wheel", "bike|bicycle|cycl|car$|cars|auto|motor|wheel"),
-    ("shoe", "shoe|boot|sneaker|footwear"),
-    ("shirt", "cloth|fashion|apparel|shirt|wear|men|women"),
-    ("bag", "bag|travel|luggage|backpack|camp|hik"),
-    ("ball", "sport|fitness|ball|outdoor|gym"),
-    ("bottle", "beauty|health|cosmetic|care|bath|perfume"),
-    ("pencil", "office|stationery|school|art|craft|paper"),
-    ("hammer", "tool|diy|hardware|workshop|improvement"),
-    ("paw", "pet|dog|cat|animal"),
-    ("lamp", "light|lamp"),
-    ("chair", "furniture|home|living|decor|bed"),
-    ("guitar", "music|instrument|guitar"),
-    ("watch", "watch|jewel|accessor"),
-)
 _WORDS: Final = tuple((name, re.compile(rf"(?:^|-)(?:{words})")) for name, words in _BY_WORDS)
 _FOR_ANYTHING: Final = "parcel"
 

@@ -25,6 +25,9 @@ MOST_IDS: Final = 100
 #: The optional part that is never dimmed: what is sold out should be seen to be.
 STOCK: Final = "stock"
 
+#: What a cart or a checkout shows must be what checkout will charge: prices of the day are never dimmed there.
+WITH_PRICES: Final = OptionalParts(images=True, recommendations=True, dynamic_pricing=True)
+
 T = TypeVar("T")
 
 
@@ -84,6 +87,10 @@ class Storefront:
             self._products(ids), self._prices(ids, parts), self._stock(ids if with_stock else [])
         )
         return {one.id: Offer(one, prices.get(one.id), stock.get(one.id)) for one in products}
+
+    async def prices(self, ids: Sequence[int]) -> Mapping[int, Price]:
+        """Prices of the day, as far as pricing tells them in time; never dimmed."""
+        return await self._prices(ids, WITH_PRICES)
 
     async def suggestions(self, ids: Sequence[int], limit: int, parts: OptionalParts) -> tuple[Suggestion, ...]:
         """What goes with these products; empty when the recommendations are dimmed or away."""
