@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= out/demo
 
-.PHONY: demo test check bench shop lock clean help
+.PHONY: demo test check bench bench-shop shop lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -12,6 +12,7 @@ demo: .venv/core.stamp ## simulate the sale day under five arms; summary, timeli
 	$(BIN)/foresail demo --out $(OUT)
 
 test: check wheel-test ## lint, types, import contracts, all tests, wheel built and imported elsewhere
+	sh demo_shop/local/install-stores.sh --tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: .venv/dev.stamp ## lint, format, types and import contracts only
@@ -38,6 +39,10 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 		-c requirements/dev.txt - -o requirements/shop.txt $(LOCK_FLAGS)
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt $(LOCK_FLAGS)
+
+bench-shop: .venv/dev.stamp ## start the demo shop and measure it: memory, capacity, failover, orders under 100 kills (25 min)
+	sh demo_shop/local/install-stores.sh
+	$(BIN)/foresail bench-shop
 
 shop: .venv/shop.stamp ## the demo shop with its stores on this machine, until Ctrl-C (SHOP_OPTIONS="--faults --zones 2")
 	sh demo_shop/local/install-stores.sh
