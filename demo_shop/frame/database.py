@@ -22,6 +22,7 @@ Connection = AsyncConnection[DictRow]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 0.5
 _ASK_AGAIN_S = 0.3
+_STALLED_AFTER_S = 1.0
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _WRONG_MEMBER = (errors.ReadOnlySqlTransaction, errors.CannotConnectNow, errors.AdminShutdown, errors.CrashShutdown)
 
@@ -45,7 +46,8 @@ class Database:
         self._metrics = metrics
         self._rng = rng or random.Random()
         self._taken_away: list[Connection] = []
-        self._commits: set[asyncio.Task[Any]] = set()
+        self._commits: dict[asyncio.Task[Any], float] = {}  # since when; the oldest first
+        self._found_no_primary = False
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             kwargs={**settings.conninfo(member), "row_factory": dict_row, "autocommit": True},
             configure=_watch_for_warnings,
@@ -120,12 +122,15 @@ class Database:
         pause_s, unsure = _FIRST_PAUSE_S, False
         while True:
             try:
-                return await once(max(0.05, until_s - loop.time()), unsure)
+                answer = await once(max(0.05, until_s - loop.time()), unsure)
+                self._found_no_primary = False
+                return answer
             except (CommitUnknown, StoreUnavailable, psycopg.Error) as error:
                 unsure = unsure or isinstance(error, CommitUnknown)
                 why = _why_again(error)
                 if why is None:
                     raise
+                self._found_no_primary = why != "conflict"
                 if loop.time() + pause_s >= until_s:
                     raise StoreUnavailable(f"PostgreSQL ({self._name}): no certain commit in time: {error}") from error
                 self._metrics.transactions_again.labels(why).inc()
@@ -162,7 +167,7 @@ class Database:
         Cutting the wait for the standby would leave a commit that is visible here and perhaps nowhere else.
         """
         commit = asyncio.create_task(committing)
-        self._commits.add(commit)
+        self._commits[commit] = asyncio.get_running_loop().time()
         commit.add_done_callback(self._committed)
         try:
             async with asyncio.timeout_at(max(until_s, asyncio.get_running_loop().time() + 0.1)):
@@ -179,10 +184,11 @@ class Database:
                 return await self._pool.getconn(timeout=max(0.01, min(_ASK_AGAIN_S, until_s - loop.time())))
             except (PoolTimeout, psycopg.OperationalError) as error:
                 if loop.time() >= until_s:
+                    self._found_no_primary = True
                     raise StoreUnavailable(f"PostgreSQL ({self._name}): {error}") from error
 
     def _committed(self, commit: asyncio.Task[Any]) -> None:
-        self._commits.discard(commit)
+        self._commits.pop(commit, None)
         if not commit.cancelled():
             commit.exception()  # seen by whoever waited; an abandoned caller has nobody to tell
 
@@ -234,6 +240,14 @@ class Database:
             except psycopg.Error:
                 await connection.close()
         await self._pool.putconn(connection)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether writes get nowhere: the last one found no primary, or a commit has waited for more than a second."""
+        oldest_s = next(iter(self._commits.values()), None)
+        return self._found_no_primary or (
+            oldest_s is not None and asyncio.get_running_loop().time() - oldest_s > _STALLED_AFTER_S
+        )
 
     async def take_away(self) -> bool:
         """Takes one connection out of service (a leak, for the fault of that name); False when none is left."""

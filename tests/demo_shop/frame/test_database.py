@@ -65,6 +65,7 @@ def test_a_transaction_whose_connection_is_lost_is_run_again(stores: dict[str, A
         assert await database.transaction(work) == "done"
         assert runs == 2
         assert await ids(database) == [1]
+        assert not database.is_stalled
 
     with_database(stores, test)
 
@@ -251,6 +252,7 @@ def test_no_certain_commit_in_time_is_said_so() -> None:
 
         with pytest.raises(StoreUnavailable, match="PostgreSQL"):
             await database.transaction(work, deadline_s=0.5)
+        assert database.is_stalled
         await database.close()
 
     asyncio.run(run())
