@@ -24,6 +24,17 @@ from demo_shop.local.ground import Ground
 from demo_shop.local.leftovers import MARKER
 from demo_shop.local.programs import Program
 
+# What most roles load sooner or later; none of it starts a thread.
+SHARED = (
+    "demo_shop.frame.database",
+    "demo_shop.frame.redis_store",
+    "demo_shop.frame.server",
+    "demo_shop.frame.upstream",
+    "fastapi",
+    "psycopg.types.json",
+    "redis.asyncio",
+)
+
 
 class Nursery:
     """The process at work, seen from the launcher."""
@@ -63,7 +74,8 @@ class Nursery:
 
 def main(file: Path) -> None:
     shared = importlib.import_module("demo_shop.__main__")
-    importlib.import_module("demo_shop.frame.health")
+    for module in SHARED:
+        importlib.import_module(module)
     wishes: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     file.unlink()
     # What exists by now lives as long as the process: no collection may touch, and so copy, its pages.

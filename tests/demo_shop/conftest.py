@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,12 @@ def store_programs() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing))
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def start_shop(store_programs: None) -> Callable[..., AbstractContextManager[Path]]:
+    """`with start_shop(folder, *arguments) as state_file`: a shop of its own for tests that hurt the stores."""
+    return running
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +174,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Path]:
 
 def _wait_for(state_file: Path, launcher: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_LIMIT_S
-    while not state_file.exists() or not _is_complete(state_file):
+    while not (state_file.exists() and _is_complete(state_file)):
         if launcher.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"the shop did not start:\n{log.read_text(encoding='utf-8')}")
         time.sleep(0.05)
