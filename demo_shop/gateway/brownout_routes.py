@@ -57,6 +57,7 @@ def brownout_routes(ceiling: BrownoutCeiling, dimmer: Dimmer, clock: Callable[[]
             ceiling.put(asked.ceiling, asked.ttl_s, asked.reason, clock())
         elif request.method == "DELETE":
             ceiling.lift()
+        dimmer.obey(clock())  # the next page, not the next look
         return JSONResponse(state(clock()).model_dump(), headers=NOT_KEPT)
 
     return [Route("/-/brownout", brownout, methods=["GET", "PUT", "DELETE"])]

@@ -118,6 +118,10 @@ class Dimmer:
         integral = self._integral + gains.integral_per_s * error * step_s
         self._integral = max(0.0, min(1.0 - max(0.0, at_once), integral))
         self.inner = _share(self._integral + at_once)
+        return self.obey(now_s)
+
+    def obey(self, now_s: float) -> float:
+        """The level from now on, the ceiling having changed."""
         self.level = self.effective(now_s)
         return self.level
 

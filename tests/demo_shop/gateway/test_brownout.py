@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -89,6 +90,15 @@ def test_put_sets_get_shows_and_delete_lifts() -> None:
     assert lifted.json() == {
         "ceiling": 1.0, "expires_in_s": None, "inner": 1.0, "effective": 1.0, "reason": None,
     }  # fmt: skip
+
+
+def test_a_ceiling_holds_for_the_very_next_page() -> None:
+    management = Management()
+
+    management.http.put("/-/brownout", json={"ceiling": 0.0, "ttl_s": 60, "reason": "sale"})
+    assert not management.dimmer.serves_optional(random.Random(1)).dynamic_pricing
+    management.http.delete("/-/brownout")
+    assert management.dimmer.serves_optional(random.Random(1)).images
 
 
 def test_an_expired_ceiling_is_not_shown() -> None:
