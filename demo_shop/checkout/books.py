@@ -18,6 +18,7 @@ from demo_shop.frame.problems import StoreUnavailable
 
 LEASE_S = 15.0  # longer than a request may last, so that a sweeper finds only orders that nobody works on
 _CERTAIN_WITHIN_S = 5.0
+_CONNECTED_WITHIN_S = 2.0
 
 _ENTRY = """
     o.id, o.state, o.reason, o.total_cents, o.degraded, o.synthetic, o.created_at, o.payment_token, o.request_hash,
@@ -80,15 +81,19 @@ class OrderBooks:
     def __init__(self, database: Database, decided: Callable[[Order], None]) -> None:
         self._database, self._decided = database, decided
 
-    async def find(self, key: str) -> Entry | None:
+    async def find(self, key: str, within_s: float) -> Entry | None:
         """What the books say about the idempotency key. Never enough to answer on; see `answer`."""
-        rows = await self._database.rows(f"SELECT {_ENTRY} FROM orders o WHERE o.idempotency_key = %s", (key,))
-        return entry_of(rows[0]) if rows else None
+        return await self._read(f"SELECT {_ENTRY} FROM orders o WHERE o.idempotency_key = %s", key, within_s)
 
-    async def look(self, order_id: UUID) -> Entry | None:
+    async def look(self, order_id: UUID, within_s: float) -> Entry | None:
         """As `find`, by the order's id."""
-        rows = await self._database.rows(f"SELECT {_ENTRY} FROM orders o WHERE o.id = %s", (order_id,))
-        return entry_of(rows[0]) if rows else None
+        return await self._read(f"SELECT {_ENTRY} FROM orders o WHERE o.id = %s", order_id, within_s)
+
+    async def _read(self, query: str, value: str | UUID, within_s: float) -> Entry | None:
+        async with self._database.connection(timeout_s=min(_CONNECTED_WITHIN_S, within_s)) as connection:
+            cursor = await connection.execute(query, (value,))
+            row = await cursor.fetchone()
+        return None if row is None else entry_of(row)
 
     async def begin(self, new: NewOrder, within_s: float) -> Order | None:
         """The order, written down as pending and ours to finish; None: the key has an order already.

@@ -22,8 +22,8 @@ LONGEST_LOOK_S: Final = 0.25
 class Books(Protocol):
     """See `demo_shop.checkout.books.OrderBooks`. All raise `StoreUnavailable`."""
 
-    async def find(self, key: str) -> Entry | None: ...
-    async def look(self, order_id: UUID) -> Entry | None: ...
+    async def find(self, key: str, within_s: float) -> Entry | None: ...
+    async def look(self, order_id: UUID, within_s: float) -> Entry | None: ...
     async def begin(self, new: NewOrder, within_s: float) -> Order | None: ...
     async def answer(self, order_id: UUID, within_s: float) -> Order | None: ...
     async def claim(self, order_id: UUID, within_s: float) -> Order | None: ...
@@ -89,7 +89,7 @@ class Placing:
         look_s = FIRST_LOOK_S
         while True:
             try:
-                return await self._books.find(key)
+                return await self._books.find(key, patience.left_s())
             except StoreUnavailable:
                 if patience.left_s() <= look_s:
                     raise
@@ -126,11 +126,11 @@ class Placing:
                 raise OutcomeUnknown(f"order {order_id} is still being worked on")
             await self._pause(look_s)
             look_s = min(LONGEST_LOOK_S, look_s * 1.5)
-            entry = await self._news_of(entry)
+            entry = await self._news_of(entry, patience)
 
-    async def _news_of(self, entry: Entry) -> Entry:
+    async def _news_of(self, entry: Entry, patience: Patience) -> Entry:
         """The entry as it is now, or as it was while the database moves house."""
         try:
-            return await self._books.look(entry.order.id) or entry
+            return await self._books.look(entry.order.id, patience.left_s()) or entry
         except StoreUnavailable:
             return entry

@@ -76,11 +76,11 @@ class Books:
         over = shop.lease_until_s.get(order_id, -1.0) < shop.now_s
         return Entry(order, shop.fingerprints[order_id], over, shop.now_s - shop.begun_at_s[order_id])
 
-    async def find(self, key: str) -> Entry | None:
+    async def find(self, key: str, within_s: float) -> Entry | None:
         await asyncio.sleep(0)
         return self._entry(self.shop.keys[key]) if key in self.shop.keys else None
 
-    async def look(self, order_id: UUID) -> Entry | None:
+    async def look(self, order_id: UUID, within_s: float) -> Entry | None:
         return self._entry(order_id) if order_id in self.shop.orders else None
 
     async def begin(self, new: NewOrder, within_s: float) -> Order | None:
@@ -439,10 +439,10 @@ def test_looking_for_the_key_goes_on_while_the_database_moves_house() -> None:
     clock = Clock(shop, 10.0)
 
     class Moving(Books):
-        async def find(self, key: str) -> Entry | None:
+        async def find(self, key: str, within_s: float) -> Entry | None:
             if self.shop.now_s < 3.0:
                 raise StoreUnavailable("no primary")
-            return await super().find(key)
+            return await super().find(key, within_s)
 
     async def price(wish: Wish) -> Quote:
         return Quote((PricedLine(7, 2, 500),), False)
