@@ -16,8 +16,9 @@ class Assortment:
     def __init__(self, base_cents: Mapping[int, int], popularity: Mapping[int, int]) -> None:
         self.base_cents, self.popularity = base_cents, popularity
         self._total_popularity = sum(popularity.values())
-        # Added to each popularity, so that a product that nobody bought yet is not expected to have no stock at all.
-        self._middle_popularity = max(1.0, float(median(popularity.values()))) if popularity else 1.0
+        middle = max(1.0, float(median(popularity.values()))) if popularity else 1.0
+        # So that a product that nobody bought yet is not expected to have no stock at all.
+        self.padded_popularity: Mapping[int, float] = {one: popularity.get(one, 0) + middle for one in base_cents}
         self._ranked: Sequence[int] = sorted(base_cents, key=lambda one: (-popularity.get(one, 0), one))
 
     def __contains__(self, product_id: int) -> bool:
@@ -51,15 +52,12 @@ class Assortment:
             total = total_units - sum(surge for surge in surges if surge > 0.0)
         return total
 
-    def cover(self, product_id: int, available: int) -> float:
-        """Pieces in stock for each order of the past."""
-        return available / (self.popularity.get(product_id, 0) + self._middle_popularity)
-
     def usual_available(self, product_id: int, usual_cover: float) -> float:
         """Pieces in stock that give the product the usual cover."""
-        return usual_cover * (self.popularity.get(product_id, 0) + self._middle_popularity)
+        return usual_cover * self.padded_popularity[product_id]
 
     def usual_cover(self, available: Mapping[int, int]) -> float | None:
-        """The middle product's cover; None: no stock is known."""
-        covers = [self.cover(one, pieces) for one, pieces in available.items() if one in self.base_cents]
+        """Pieces in stock per order of the past, of the middle product; None: no stock is known."""
+        orders = self.padded_popularity
+        covers = [pieces / orders[one] for one, pieces in available.items() if one in orders]
         return median(covers) if covers else None

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from demo_shop.pricing.assortment import Assortment
-from demo_shop.pricing.core import PriceInputs, PriceQuote, price
+from demo_shop.pricing.core import PriceInputs, PriceQuote, price, price_cents
 from demo_shop.pricing.settings import PriceSettings
 
 #: Fewer fading units than this change no price.
@@ -74,9 +74,9 @@ class Book:
             available = None if market.available is None else market.available.get(product_id)
             anchor_cents = self._anchor(product_id, base_cents, step)
             entry = Entry(anchor_cents, base_cents, units.get(product_id, 0.0), available)
-            price_cents = price(book._inputs(product_id, entry, assortment), settings).price_cents
-            if price_cents != base_cents or anchor_cents != base_cents:
-                entries[product_id] = replace(entry, price_cents=price_cents)
+            cents = price_cents(book._inputs(product_id, entry, assortment), settings)
+            if cents != base_cents or anchor_cents != base_cents:
+                entries[product_id] = replace(entry, price_cents=cents)
         return replace(book, entries=entries)
 
     def _anchor(self, product_id: int, base_cents: int, step: int) -> int:
@@ -131,9 +131,10 @@ def _unusually_stocked(market: Market, assortment: Assortment, settings: PriceSe
     scarce = {product_id for product_id, available in market.available.items() if available < few}
     if market.usual_cover is None:
         return scarce
+    orders = assortment.padded_popularity
     most = settings.plenty * market.usual_cover
-    cover = assortment.cover
-    return scarce | {one for one, available in market.available.items() if cover(one, available) > most}
+    too_many = {one for one, available in market.available.items() if available > most * orders.get(one, math.inf)}
+    return scarce | too_many
 
 
 def to_text(book: Book) -> str:

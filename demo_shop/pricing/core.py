@@ -44,8 +44,45 @@ class _Bounds:
         return min(max(cents, self.lowest), self.highest)
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """From the base price to the price: each factor's effect on the way, in cents."""
+
+    demand: int
+    stock: int
+    rails: int
+    pace: int
+    rounding: int
+    is_moving: bool  # the pace holds it back, for now
+    price_cents: int
+
+
 def price(inputs: PriceInputs, settings: PriceSettings) -> PriceQuote:
     """The price and why it is not the base price."""
+    base = inputs.base_cents
+    way = _way(inputs, settings)
+    explanation = []
+    if way.demand or inputs.units is None:
+        because = demand_reason(inputs.units, inputs.usual_units, way.demand, base)
+        explanation.append(Effect(Factor.DEMAND, way.demand, because))
+    if way.stock or inputs.available is None:
+        because = stock_reason(inputs.available, way.stock, base, settings.few_units)
+        explanation.append(Effect(Factor.STOCK, way.stock, because))
+    if way.rails:
+        explanation.append(Effect(Factor.RAILS, way.rails, rail_reason(way.rails, base, settings)))
+    if way.pace:
+        explanation.append(Effect(Factor.PACE, way.pace, pace_reason(way.is_moving, settings)))
+    if way.rounding:
+        explanation.append(Effect(Factor.ROUNDING, way.rounding, "Rounded to a customary price"))
+    return PriceQuote(way.price_cents, tuple(explanation))
+
+
+def price_cents(inputs: PriceInputs, settings: PriceSettings) -> int:
+    """Only the price, for those who make many."""
+    return _way(inputs, settings).price_cents
+
+
+def _way(inputs: PriceInputs, settings: PriceSettings) -> _Way:
     base = inputs.base_cents
     demand = _share_of(base, demand_effect(inputs, settings))
     stock = _share_of(base, stock_effect(inputs, settings))
@@ -57,14 +94,7 @@ def price(inputs: PriceInputs, settings: PriceSettings) -> PriceQuote:
     target = _without_small_changes(allowed, base, anchor, settings.least_change * base)
     paced = pace.clamp(target)
     final = _nearest_ending(paced, base, anchor, pace)
-    effects = (
-        Effect(Factor.DEMAND, demand, demand_reason(inputs.units, inputs.usual_units, demand, base)),
-        Effect(Factor.STOCK, stock, stock_reason(inputs.available, stock, base, settings.few_units)),
-        Effect(Factor.RAILS, allowed - ideal, rail_reason(allowed - ideal, base, settings)),
-        Effect(Factor.PACE, paced - allowed, pace_reason(paced == target, settings)),
-        Effect(Factor.ROUNDING, final - paced, "Rounded to a customary price"),
-    )
-    return PriceQuote(final, tuple(effect for effect in effects if effect.effect_cents or _is_unknown(effect, inputs)))
+    return _Way(demand, stock, allowed - ideal, paced - allowed, final - paced, paced != target, final)
 
 
 def guard_rails(base_cents: int, settings: PriceSettings) -> _Bounds:
@@ -78,8 +108,11 @@ def demand_effect(inputs: PriceInputs, settings: PriceSettings) -> float:
     """As a share of the base price; 0 when demand is unknown."""
     if inputs.units is None:
         return 0.0
-    prior = settings.demand_prior_units
-    doublings = math.log2((inputs.units + prior) / (inputs.usual_units + prior))
+    chance = settings.demand_chance * math.sqrt(inputs.usual_units + 1.0)  # orders come like drops of rain
+    difference = inputs.units - inputs.usual_units
+    remarkable = difference - min(max(difference, -chance), chance)
+    reference = inputs.usual_units + settings.demand_prior_units
+    doublings = math.log2(1.0 + remarkable / reference)
     return min(max(settings.demand_per_doubling * doublings, settings.demand_lowest), settings.demand_highest)
 
 
@@ -138,10 +171,3 @@ def _endings_around(cents: int, base: int, bounds: _Bounds) -> Iterator[int]:
 
 def _share_of(base_cents: int, share: float) -> int:
     return math.floor(base_cents * share + 0.5)
-
-
-def _is_unknown(effect: Effect, inputs: PriceInputs) -> bool:
-    """Whether the effect is nought since its cause is not known, which is worth saying."""
-    return (effect.factor is Factor.DEMAND and inputs.units is None) or (
-        effect.factor is Factor.STOCK and inputs.available is None
-    )

@@ -51,8 +51,8 @@ def rail_reason(effect_cents: int, base_cents: int, settings: PriceSettings) -> 
     return f"Never more than {share * 100:g} % {side} the base price: {percent(effect_cents, base_cents)}"
 
 
-def pace_reason(steady: bool, settings: PriceSettings) -> str:
-    if steady:
+def pace_reason(is_moving: bool, settings: PriceSettings) -> str:
+    if not is_moving:
         return "Small changes are left out, so that the price stays put"
     return f"On its way: a price moves by at most {settings.most_change * 100:g} % in {settings.step_s:g} s"
 

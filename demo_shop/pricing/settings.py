@@ -19,7 +19,8 @@ class PriceSettings:
     demand_per_doubling: float = 0.05
     demand_lowest: float = -0.12
     demand_highest: float = 0.16
-    demand_prior_units: float = 20.0  # so that an order or two of a rare product is no surge
+    demand_prior_units: float = 20.0  # so that a few orders of a rare product are no surge
+    demand_chance: float = 2.0  # standard deviations that are chance; without this the best sellers never rest
 
     stock_highest: float = 0.06
     stock_lowest: float = -0.05

@@ -56,16 +56,17 @@ def test_what_lies_too_long_gets_cheaper() -> None:
 
 
 def test_a_doubling_of_demand_raises_the_price_by_five_percent() -> None:
-    # (40 + 20) is twice (10 + 20); with 10,000 in stock nothing is short.
-    quote = price(inputs(units=40.0, usual_units=10.0, available=10_000, usual_available=10_000.0), AT_ONCE)
+    # 42 are 34 more than usual; 6 of them are chance (two standard deviations, √(8 + 1) each). The other 28 are as many
+    # again as 8 + 20. With 10,000 in stock nothing is short.
+    quote = price(inputs(units=42.0, usual_units=8.0, available=10_000, usual_available=10_000.0), AT_ONCE)
 
     assert effects(quote) == {Factor.DEMAND: 100, Factor.ROUNDING: -1}
-    assert quote.explanation[0].because == "Selling faster than usual (about 40 of late, about 10 as a rule): +5 %"
+    assert quote.explanation[0].because == "Selling faster than usual (about 42 of late, about 8 as a rule): +5 %"
 
 
 def test_slow_sales_lower_the_price() -> None:
-    # (10 + 20) is half of (40 + 20).
-    quote = price(inputs(units=10.0, usual_units=40.0, available=10_000, usual_available=10_000.0), AT_ONCE)
+    # 48 fewer than usual, 14 of them by chance (twice √(48 + 1)): 34 fewer are half of 48 + 20.
+    quote = price(inputs(units=0.0, usual_units=48.0, available=10_000, usual_available=10_000.0), AT_ONCE)
 
     assert effects(quote)[Factor.DEMAND] == -100
 
@@ -110,8 +111,8 @@ def test_a_price_arrives_after_some_steps_and_stays() -> None:
 
 
 def test_small_changes_are_left_out() -> None:
-    # (22.2 + 20) against (20 + 20): 0.39 %, less than 0.75 %.
-    quote = price(inputs(units=22.2, usual_units=20.0, available=10_000, usual_available=10_000.0), SETTINGS)
+    # 3.1, of which 2 are chance: 5 % × log2(1 + 1.1 / 20) = 0.386 %, less than 0.75 %.
+    quote = price(inputs(units=3.1, usual_units=0.0, available=10_000, usual_available=10_000.0), SETTINGS)
 
     assert quote.price_cents == 2000
     assert effects(quote) == {Factor.DEMAND: 8, Factor.PACE: -8}
