@@ -14,7 +14,7 @@ from chaos.load.shapes import LoadShape
 from chaos.load.target import Target, checked_target
 from chaos.load.visitor import Patience
 
-MOST_ARRIVALS = 2_000_000
+MOST_ARRIVALS = 1_000_000
 LONGEST_S = 86_400.0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from sys import intern
 from typing import TextIO
 
 HEADER = ("due_s", "operation", "verdict", "status", "error", "lag_ms", "latency_ms")
@@ -75,7 +76,13 @@ def read_records(path: Path) -> Iterator[Record]:
             try:
                 due_s, operation, verdict, status, error, lag_ms, latency_ms = row
                 yield Record(
-                    float(due_s), operation, Verdict(verdict), int(status), error, float(lag_ms), float(latency_ms)
+                    due_s=float(due_s),
+                    operation=intern(operation),  # a long run has a million rows and a dozen words
+                    verdict=Verdict(verdict),
+                    status=int(status),
+                    error=intern(error),
+                    lag_ms=float(lag_ms),
+                    latency_ms=float(latency_ms),
                 )
             except ValueError:
                 continue

@@ -1,7 +1,11 @@
 """The load against a small shop, in the process of its own that it always runs in."""
 
 import json
+import subprocess
+import sys
+import time
 from collections import Counter
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -9,10 +13,10 @@ import pytest
 from chaos.load.catalogue import CatalogueUnavailable, ask_catalogue
 from chaos.load.ledger import Outcome, read_ledgers
 from chaos.load.mix import mix_named
-from chaos.load.plan import LoadPlan, PlanInvalid
+from chaos.load.plan import LoadPlan, PlanInvalid, job_of
 from chaos.load.probe import ProbePlan
 from chaos.load.records import Verdict, read_records
-from chaos.load.run import run_load
+from chaos.load.run import LoadFailed, drawn, run_load
 from chaos.load.shapes import shaped
 from chaos.load.target import Target, TargetRefused
 from chaos.load.visitor import Patience
@@ -172,6 +176,67 @@ def test_ctrl_c_ends_early_with_a_truthful_summary(fake_shop, tmp_path):
     assert summary.stopped_early
     assert summary.duration_s < 30.0
     assert summary.offered == summary.sent == len(fake_shop.paths) - 2
+
+
+@contextmanager
+def sender(shop, tmp_path, **options):
+    """The sending process itself, without the one that watches over it; it has begun."""
+    wanted = plan(shop, tmp_path, duration_s=60.0, **options)
+    wanted.out.mkdir()
+    catalogue = ask_catalogue(wanted.target)
+    drawn(wanted, catalogue).write(tmp_path / "visits.npz")
+    job_of(wanted, catalogue, tmp_path / "visits.npz").write(tmp_path / "job.json")
+    command = [sys.executable, "-m", "chaos.load", str(tmp_path / "job.json")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert json.loads(process.stdout.readline())["event"] == "ready"
+            process.stdin.write(json.dumps({"start_at": time.time()}) + "\n")
+            process.stdin.flush()
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(happened, deadline_s=30.0):
+    until_s = time.monotonic() + deadline_s
+    while not happened():
+        assert time.monotonic() < until_s, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_every_order_that_reached_the_shop_is_in_the_ledger_of_a_killed_client(fake_shop, tmp_path):
+    with sender(fake_shop, tmp_path, mix="orders") as process:
+        wait_until(lambda: len(fake_shop.sendings) >= 5)
+        process.kill()
+        process.wait()
+
+    orders = read_ledgers([tmp_path / "ledger.jsonl"])
+    assert set(fake_shop.sendings) <= {order.key for order in orders}
+    acknowledged = {order.key for order in orders if order.outcome is Outcome.ACKNOWLEDGED}
+    assert acknowledged and acknowledged <= set(fake_shop.sendings)
+
+
+def test_a_sender_that_nobody_watches_any_more_ends(fake_shop, tmp_path):
+    with sender(fake_shop, tmp_path, mix="browse") as process:
+        wait_until(lambda: len(fake_shop.paths) > 5)
+        process.stdin.close()
+        last = json.loads(process.stdout.readlines()[-1])
+
+        assert process.wait(30.0) == 0
+        assert (last["event"], last["stopped"]) == ("finished", True)
+
+
+def test_a_sender_that_breaks_off_is_a_failure_not_a_summary(fake_shop, tmp_path, monkeypatch):
+    started, start = [], subprocess.Popen
+
+    def remembered(*arguments, **options):
+        started.append(start(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr("chaos.load.run.subprocess.Popen", remembered)
+
+    with pytest.raises(LoadFailed, match="broke off"):
+        run_load(plan(fake_shop, tmp_path, duration_s=60.0, mix="browse"), lambda _: started[0].kill())
 
 
 def test_a_shop_that_is_not_there_is_named():
