@@ -70,7 +70,8 @@ class Api:
         full = {409: "The cart is full"}
         refused = {
             402: "payment-declined: nothing was sold",
-            409: "cart-empty, out-of-stock with product_ids, or price-changed with total_cents: nothing was sold",
+            409: "cart-empty, out-of-stock and unknown-product with product_ids, price-changed with total_cents, "
+            "total-too-large, order-abandoned, or idempotency-key-reused: nothing was sold by this request",
         }
         made: dict[str, Any] = {"status_code": 201}
         nothing: dict[str, Any] = {"status_code": 204, "response_class": Response}
@@ -170,15 +171,17 @@ class Api:
     async def add_to_cart(self, cart_id: CartId, line: Annotated[models.LineToAdd, Body()]) -> models.CartBody:
         """Adds to what is there of it already; at most 99 of a product, 50 products."""
         opened = self._opened(cart_id)
-        if not await self._storefront.knows(line.product_id):
-            raise Problem(404, "unknown-product", "There is no such product", f"product_id: {line.product_id}")
+        await self._must_know(line.product_id)
         return models.CartBody.of(cart_id, await self._carts.add(opened, line.product_id, line.quantity))
 
     async def change_cart(
         self, cart_id: CartId, product_id: ProductId, wanted: Annotated[models.Quantity, Body()]
     ) -> models.CartBody:
         """Sets the quantity; doing it twice is doing it once."""
-        return models.CartBody.of(cart_id, await self._carts.change(self._opened(cart_id), product_id, wanted.quantity))
+        opened = self._opened(cart_id)
+        if wanted.quantity:
+            await self._must_know(product_id)
+        return models.CartBody.of(cart_id, await self._carts.change(opened, product_id, wanted.quantity))
 
     async def place_order(
         self, response: Response, order: Annotated[models.OrderToPlace, Body()], idempotency_key: IdempotencyKey
@@ -228,6 +231,10 @@ class Api:
     def _parts(self) -> OptionalParts:
         return self._dimmer.serves_optional(self._rng)
 
+    async def _must_know(self, product_id: int) -> None:
+        if not await self._storefront.knows(product_id):
+            raise Problem(404, "unknown-product", "There is no such product", f"product_id: {product_id}")
+
     def _opened(self, signed: str) -> str:
         cart_id = self._sessions.read_cart_id(signed)
         if cart_id is None:
@@ -265,4 +272,6 @@ def _problem(refused: Refused) -> Problem:
         extra["product_ids"] = list(refused.product_ids)
     if refused.total_cents is not None:
         extra["total_cents"] = refused.total_cents
-    return Problem(refused.status, refused.code, refused.title, refused.detail, **extra)
+    # The request is well-formed: it conflicts with what the cart holds, or with what the key was used for.
+    status = 409 if refused.status == 422 else refused.status
+    return Problem(status, refused.code, refused.title, refused.detail, **extra)

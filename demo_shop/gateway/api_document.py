@@ -53,6 +53,7 @@ def document_with(app: FastAPI) -> dict[str, Any]:
         parts = schema.pop("$defs", {})
         document.setdefault("components", {}).setdefault("schemas", {}).update({**parts, "Problem": schema})
         _describe_replayed_orders(document)
+        _link_operations(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -89,6 +90,19 @@ def _describe_replayed_orders(document: dict[str, Any]) -> None:
     placed = document["paths"]["/api/v1/orders"]["post"]["responses"]
     placed["201"]["description"] = "The order was placed now"
     placed["200"] = {"description": "This key had placed the order before", "content": placed["201"]["content"]}
+
+
+def _link_operations(document: dict[str, Any]) -> None:
+    """Which answers name what other operations ask for, so that programs can walk from one to the next."""
+    paths = document["paths"]
+    cart, order = {"cart_id": "$response.body#/cart_id"}, {"order_id": "$response.body#/id"}
+    with_cart = ("get_cart", "add_to_cart", "empty_cart")
+    paths["/api/v1/carts"]["post"]["responses"]["201"]["links"] = {
+        name: {"operationId": name, "parameters": cart} for name in with_cart
+    } | {"place_order": {"operationId": "place_order", "requestBody": {"cart_id": "$response.body#/cart_id"}}}
+    for status in ("200", "201"):
+        placed = paths["/api/v1/orders"]["post"]["responses"][status]
+        placed["links"] = {"get_order": {"operationId": "get_order", "parameters": order}}
 
 
 def _tags() -> list[dict[str, Any]]:

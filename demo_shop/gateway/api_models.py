@@ -189,9 +189,7 @@ class Quantity(_Request):
 class OrderToPlace(_Request):
     cart_id: str = Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9_.\-]+$", examples=[CART_ID_EXAMPLE])
     payment_token: str = Field(
-        min_length=1,
-        max_length=64,
-        pattern=r"^[A-Za-z0-9_\-]+$",
+        pattern=r"^tok_[A-Za-z0-9_\-]{1,60}$",
         description="Of the payment stub: tok_visa, tok_declined, tok_random_<anything>",
         examples=["tok_visa"],
     )

@@ -179,6 +179,8 @@ class FakeUpstream:
 
     def _first(self, wish: Any) -> Answer:
         shop = self._shop
+        if unknown := [one["product_id"] for one in wish["lines"] if one["product_id"] not in shop.names]:
+            return _problem(422, "unknown-product", product_ids=unknown)
         total = sum(line["quantity"] * shop.prices.get(line["product_id"], 1000) for line in wish["lines"])
         if wish["expected_total_cents"] is not None and total > wish["expected_total_cents"]:
             return _problem(409, "price-changed", total_cents=total)

@@ -182,10 +182,33 @@ def test_what_is_sold_out_is_told_by_number(browser: TestClient, fake_shop: Any)
     assert assert_problem(order(browser, cart_with(browser, 1, 2)), 409, "out-of-stock")["product_ids"] == [1]
 
 
+def test_a_cart_with_something_unknown_conflicts(browser: TestClient, fake_shop: Any) -> None:
+    cart_id = cart_with(browser, 1)
+    del fake_shop.names[1]
+
+    assert assert_problem(order(browser, cart_id), 409, "unknown-product")["product_ids"] == [1]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_nothing_unknown_goes_into_a_cart(browser: TestClient, fake_shop: Any, method: str) -> None:
+    path = f"{V1}/carts/{browser.post(f'{V1}/carts').json()['cart_id']}/lines"
+    target, body = (path, {"product_id": 99}) if method == "POST" else (f"{path}/99", {"quantity": 1})
+
+    assert_problem(browser.request(method, target, json=body), 404, "unknown-product")
+    assert not fake_shop.carts
+
+
+def test_something_unknown_can_be_taken_out_of_a_cart(browser: TestClient, fake_shop: Any) -> None:
+    path = f"{V1}/carts/{cart_with(browser, 1)}/lines/1"
+    del fake_shop.names[1]
+
+    assert browser.put(path, json={"quantity": 0}).json()["lines"] == []
+
+
 def test_a_key_with_another_request_is_refused(browser: TestClient) -> None:
     order(browser, cart_with(browser, 1))
 
-    assert_problem(order(browser, cart_with(browser, 2)), 422, "idempotency-key-reused")
+    assert_problem(order(browser, cart_with(browser, 2)), 409, "idempotency-key-reused")
 
 
 def test_the_books_hold_no_address(browser: TestClient, fake_shop: Any) -> None:
