@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import FastAPI, Query
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import AfterValidator
+from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from demo_shop.catalog.books import Books
@@ -18,11 +21,13 @@ from demo_shop.catalog.product import Categories, Product, ProductPage, Products
 from demo_shop.catalog.search_text import LONGEST_QUERY, read_search_text
 from demo_shop.catalog.shelves import Shelves, UnknownCategory
 from demo_shop.catalog.visibility import Heartbeat, VisibilityMetrics
+from demo_shop.frame.database import Database
 from demo_shop.frame.frame import Frame
 from demo_shop.frame.problems import Problem
 from demo_shop.frame.product_ids import ProductId, ProductIds, parse_product_ids
 
 _CACHE_LOSS = "cache_loss"
+_REDIS_CHECK_S = 0.3
 
 
 def _without_nul(text: str) -> str:
@@ -43,10 +48,32 @@ def create(frame: Frame) -> FastAPI:
     shelves = Shelves(Books(replica), _cache(frame))
     heartbeat = Heartbeat(frame.primary(), frame.standby(), VisibilityMetrics(frame.metrics.registry), time.monotonic)
     frame.background("replication heartbeat", heartbeat.run)
-    frame.ready_when("postgres", replica.answers)
+    _check_stores(frame, replica)
     app = FastAPI(title="Catalogue", version="1", openapi_url="/openapi.json", docs_url=None, redoc_url=None)
     _add_routes(app, shelves)
     return app
+
+
+def _check_stores(frame: Frame, replica: Database) -> None:
+    """Ready once PostgreSQL answered, and from then on while it or Redis does: alone, the cache still serves."""
+    redis = frame.redis()
+    postgres_was_there = False
+
+    async def redis_answers() -> None:
+        async with asyncio.timeout(_REDIS_CHECK_S):
+            await redis.ping()
+
+    async def stores_answer() -> None:
+        nonlocal postgres_was_there
+        if postgres_was_there:
+            with suppress(RedisError, OSError, TimeoutError):
+                return await redis_answers()
+        await replica.answers()
+        postgres_was_there = True
+
+    frame.ready_when("stores", stores_answer)
+    frame.report_when("postgres", replica.answers)
+    frame.report_when("redis", redis_answers)
 
 
 def _cache(frame: Frame) -> Cache:
