@@ -30,6 +30,7 @@ from demo_shop.checkout.telemetry import CheckoutMetrics
 from demo_shop.frame import context
 from demo_shop.frame.background import every
 from demo_shop.frame.frame import Frame
+from demo_shop.frame.grace import Graced
 from demo_shop.frame.problems import Problem, StoreUnavailable
 
 LONGEST_REQUEST_S: Final = 12.0  # a database switchover fits in, so that clients wait for it rather than fail
@@ -75,7 +76,7 @@ class Desk:
         frame.background("outbox relay", self._relay.run)
         frame.background("order sweeper", self._sweep)
         frame.background("outbox tidying", lambda: every(_TIDY_EVERY_S, self._relay.forget_old))
-        frame.ready_when("postgres", primary.answers)
+        frame.ready_when("postgres", Graced(primary.answers, frame.clock))
 
     async def order(self, body: OrderBody, idempotency_key: IdempotencyKey) -> JSONResponse:
         """Makes the order, or finds the one made before under the same key."""
@@ -129,7 +130,8 @@ class Desk:
     async def _sweep(self) -> None:
         while True:
             try:
-                self._metrics.resumed.inc(await self._sweeper.sweep())
+                while decided := await self._sweeper.sweep():  # after an outage there are more than fit in one round
+                    self._metrics.resumed.inc(decided)
             except StoreUnavailable as error:
                 self._log.warning("stranded orders cannot be read", why=str(error))
             await asyncio.sleep(_SWEEP_EVERY_S * random.uniform(0.8, 1.2))  # processes do not look in step

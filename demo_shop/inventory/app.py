@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge
 
 from demo_shop.frame.background import every
 from demo_shop.frame.frame import Frame
+from demo_shop.frame.grace import Graced
 from demo_shop.frame.problems import Problem
 from demo_shop.frame.product_ids import ProductId, ProductIds, parse_product_ids
 from demo_shop.inventory.batching import Batching
@@ -58,7 +59,7 @@ class Desk:
         frame.background("stock totals", lambda: every(_TOTALS_EVERY_S, self._measure))
         frame.background("reservation sweeper", lambda: every(_SWEEP_EVERY_S, self._sweep))
         frame.background("lock contention", LockContention(primary, frame.faults, frame.clock).run)
-        frame.ready_when("postgres", primary.answers)
+        frame.ready_when("postgres", Graced(primary.answers, frame.clock))
 
     async def reserve(self, order_id: OrderId, body: LinesBody) -> dict[str, Any]:
         """Holds all lines for the order, or none. Asking again answers what is in the books."""

@@ -18,6 +18,7 @@ from demo_shop.faults.board import FaultBoard
 from demo_shop.faults.catalogue import FaultName
 from demo_shop.frame import context
 from demo_shop.frame.frame import Frame
+from demo_shop.frame.grace import Graced
 from demo_shop.frame.problems import Problem
 from demo_shop.payment.books import Payment, PaymentBooks
 from demo_shop.payment.model import LatencyModel, State, is_declined
@@ -74,7 +75,7 @@ class Desk:
         self._payments = Counter(
             "shop_payments_total", "Answers to payment requests", ["state"], registry=frame.metrics.registry
         )
-        frame.ready_when("postgres", frame.primary().answers)
+        frame.ready_when("postgres", Graced(frame.primary().answers, frame.clock))
 
     async def pay(self, order_id: OrderId, body: PaymentBody) -> dict[str, Any]:
         """Charges the order once. Asking again answers what is in the books."""
