@@ -95,14 +95,14 @@ def _describe_replayed_orders(document: dict[str, Any]) -> None:
 def _link_operations(document: dict[str, Any]) -> None:
     """Which answers name what other operations ask for, so that programs can walk from one to the next."""
     paths = document["paths"]
-    cart, order = {"cart_id": "$response.body#/cart_id"}, {"order_id": "$response.body#/id"}
-    with_cart = ("get_cart", "add_to_cart", "empty_cart")
-    paths["/api/v1/carts"]["post"]["responses"]["201"]["links"] = {
-        name: {"operationId": name, "parameters": cart} for name in with_cart
-    } | {"place_order": {"operationId": "place_order", "requestBody": {"cart_id": "$response.body#/cart_id"}}}
+    opened = paths["/api/v1/carts"]["post"]["responses"]["201"]
+    opened["links"] = {
+        "get_cart": {"operationId": "get_cart", "parameters": {"cart_id": "$response.body#/cart_id"}},
+        "place_order": {"operationId": "place_order", "requestBody": {"cart_id": "$response.body#/cart_id"}},
+    }
     for status in ("200", "201"):
         placed = paths["/api/v1/orders"]["post"]["responses"][status]
-        placed["links"] = {"get_order": {"operationId": "get_order", "parameters": order}}
+        placed["links"] = {"get_order": {"operationId": "get_order", "parameters": {"order_id": "$response.body#/id"}}}
 
 
 def _tags() -> list[dict[str, Any]]:

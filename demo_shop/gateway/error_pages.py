@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from demo_shop.frame.logs import Log
 from demo_shop.frame.problems import Problem, send_problem
 from demo_shop.gateway.markup import Page, Renderer
-from demo_shop.gateway.visitors import Visitors
+from demo_shop.gateway.visitors import Shown, Visitors
 
 _PROBLEM: Final = b"application/problem+json"
 _REPLACED: Final = frozenset({b"content-type", b"content-length"})
@@ -83,8 +83,7 @@ class ErrorPages:
         headers = [(name, value) for name, value in start["headers"] if name.lower() not in _REPLACED]
         retry_after = next((value.decode() for name, value in headers if name.lower() == b"retry-after"), None)
         page = self._page(start["status"], problem.get("detail"), retry_after)
-        visitor = self._visitors.of(scope)
-        await self._visitors.send(page, visitor, scope, send, start["status"], headers)
+        await self._visitors.answer(Shown(page, start["status"], tuple(headers)), self._visitors.of(scope), scope, send)
 
     def _page(self, status: int, detail: str | None, retry_after_s: str | None) -> Page:
         title, text, wants_detail = _WORDS.get(

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope
 
 from demo_shop.frame.problems import Problem
 from demo_shop.gateway.dimmer import Dimmer, OptionalParts, Part
@@ -19,7 +19,7 @@ from demo_shop.gateway.markup import Page, Renderer
 from demo_shop.gateway.page_cache import PageCache
 from demo_shop.gateway.requests import page_of, product_id_of, query_of, search_text_of
 from demo_shop.gateway.storefront import Storefront
-from demo_shop.gateway.visitors import Visitors
+from demo_shop.gateway.visitors import Shown, Visitor, Visitors
 
 PAGE_SIZE: Final = 24
 FRONT_PRODUCTS: Final = 12
@@ -56,21 +56,22 @@ class BrowsePages:
         self._visitors, self._dimmer, self._rng = visitors, dimmer, rng
 
     def routes(self) -> list[Route]:
-        # Starlette calls an endpoint that is no function as ASGI, without making a Request.
         return [
-            Route("/", _Endpoint(self, self._front), methods=["GET"]),
-            Route("/product/{product_id}", _Endpoint(self, self._product), methods=["GET"]),
-            Route("/category/{slug}", _Endpoint(self, self._category), methods=["GET"]),
-            Route("/search", _Endpoint(self, self._search), methods=["GET"]),
+            Route("/", self._endpoint(self._front), methods=["GET"]),
+            Route("/product/{product_id}", self._endpoint(self._product), methods=["GET"]),
+            Route("/category/{slug}", self._endpoint(self._category), methods=["GET"]),
+            Route("/search", self._endpoint(self._search), methods=["GET"]),
         ]
 
-    async def show(self, look: Callable[[Scope, OptionalParts], Look], scope: Scope, send: Send) -> None:
-        parts = self._dimmer.serves_optional(self._rng)
-        if not parts.images:
-            self._count_dimmed(parts)
-        wanted = look(scope, parts)
-        page = await self._cache.page(wanted.key, wanted.render)
-        await self._visitors.send(page, self._visitors.of(scope), scope, send)
+    def _endpoint(self, look: Callable[[Scope, OptionalParts], Look]) -> ASGIApp:
+        async def show(visitor: Visitor, scope: Scope, receive: Receive) -> Shown:
+            parts = self._dimmer.serves_optional(self._rng)
+            if not parts.images:
+                self._count_dimmed(parts)
+            wanted = look(scope, parts)
+            return Shown(await self._cache.page(wanted.key, wanted.render))
+
+        return self._visitors.endpoint(show)
 
     def _count_dimmed(self, parts: OptionalParts) -> None:
         """Images go first, so a page with images has lost nothing."""
@@ -158,11 +159,3 @@ class BrowsePages:
             )
 
         return Look(("search", text, number, parts), render)
-
-
-class _Endpoint:
-    def __init__(self, pages: BrowsePages, look: Callable[[Scope, OptionalParts], Look]) -> None:
-        self._pages, self._look = pages, look
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._pages.show(self._look, scope, send)

@@ -7,13 +7,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from demo_shop.frame.problems import Problem, problem_response
 from demo_shop.gateway.api_document import document_with, operations
-from demo_shop.gateway.cart_pages import as_asgi
 from demo_shop.gateway.markup import Page, Renderer
-from demo_shop.gateway.visitors import Visitors
+from demo_shop.gateway.visitors import Shown, Visitor, Visitors
 
 
 class Reference:
@@ -26,17 +25,17 @@ class Reference:
     def routes(self) -> list[Route]:
         return [
             Route("/openapi.json", self._document, methods=["GET"]),
-            Route("/docs", as_asgi(self._show), methods=["GET"]),
+            Route("/docs", self._visitors.endpoint(self._show), methods=["GET"]),
         ]
 
     async def _document(self, request: Request) -> Response:
         return JSONResponse(document_with(self._app), headers={"Cache-Control": "public, max-age=3600"})
 
-    async def _show(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _show(self, visitor: Visitor, scope: Scope, receive: Receive) -> Shown:
         if self._page is None:
             document = document_with(self._app)
             self._page = self._renderer.page("reference.html", info=document["info"], groups=operations(document))
-        await self._visitors.send(self._page, self._visitors.of(scope), scope, send)
+        return Shown(self._page)
 
 
 class AllowedMethods:

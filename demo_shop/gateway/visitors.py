@@ -1,22 +1,24 @@
-"""Who looks at a page: their session, what their browser says is in their cart, and sending pages to them."""
+"""Who looks at a page: their session, what their browser says is in their cart, and sending answers to them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
-from starlette.types import Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from demo_shop.frame.problems import Problem
 from demo_shop.gateway.markup import Page
+from demo_shop.gateway.requests import form_of
 from demo_shop.gateway.sessions import SESSION_S, Session, Sessions
 
 #: How many things are in the cart, for the badge only: a page must not ask the cart service for it. Whoever writes
 #: something else into the cookie sees it on their own screen, as a number.
 _CART_COUNT = re.compile(r"(?:^|;\s*)cart_count=(\d{1,4})(?:;|$)")
 
-Headers = list[tuple[bytes, bytes]]
+Headers = tuple[tuple[bytes, bytes], ...]
 
 _HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 
@@ -26,6 +28,27 @@ class Visitor:
     session: Session
     cart_count: int
     https: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page. `cart_count`: the cart now holds so many things; None: nothing new is known about it."""
+
+    page: Page
+    status: int = 200
+    headers: Headers = ()
+    cart_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedTo:
+    """See Other: what a form did must not be done again by a reload."""
+
+    path: str
+    cart_count: int | None = None
+
+
+Handler = Callable[[Visitor, Scope, Receive], Awaitable[Shown | LedTo]]
 
 
 class Visitors:
@@ -38,43 +61,65 @@ class Visitors:
         cookies = _cookies(scope)
         https = scope.get("scheme") == "https"
         counted = _CART_COUNT.search(cookies) if cookies else None
-        return Visitor(
-            self._sessions.open(cookies, https, self._clock()), int(counted[1]) if counted is not None else 0, https
-        )
+        session = self._sessions.open(cookies, https, self._clock())
+        return Visitor(session, int(counted[1]) if counted is not None else 0, https)
 
-    def wrote_form(self, visitor: Visitor, token: str | None) -> bool:
-        """Whether the form came from a page of this visitor's."""
-        return self._sessions.csrf_is_right(visitor.session, token)
+    def endpoint(self, handler: Handler) -> ASGIApp:
+        """A route's ASGI endpoint that sends what the handler answers."""
+        return _Endpoint(self, handler)
 
-    async def send(
-        self,
-        page: Page,
-        visitor: Visitor,
-        scope: Scope,
-        send: Send,
-        status: int = 200,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-    ) -> None:
-        """The page with the visitor's own bits in its holes."""
-        body = page.filled(self._sessions.csrf_token(visitor.session), visitor.cart_count)
-        told: Headers = [_HTML, (b"content-length", b"%d" % len(body)), *headers]
+    async def form(self, visitor: Visitor, scope: Scope, receive: Receive) -> Mapping[str, str]:
+        """The fields of the form. Raises a 403 when it did not come from a page of this visitor's."""
+        form = await form_of(scope, receive)
+        if not self._sessions.csrf_is_right(visitor.session, form.get("csrf")):
+            raise Problem(
+                403,
+                "form-not-yours",
+                "This form is not from your session",
+                "Open the page again and send the form anew.",
+            )
+        return form
+
+    async def answer(self, answer: Shown | LedTo, visitor: Visitor, scope: Scope, send: Send) -> None:
+        """With the visitor's own bits in the page's holes, and the cookies that this answer changes."""
+        cookies = self._cookies_after(answer, visitor)
+        if isinstance(answer, LedTo):
+            head: Headers = ((b"location", answer.path.encode("ascii")), (b"content-length", b"0"))
+            await _send(send, 303, head + cookies, b"")
+            return
+        if answer.cart_count is not None:
+            visitor = replace(visitor, cart_count=answer.cart_count)
+        body = answer.page.filled(self._sessions.csrf_token(visitor.session), visitor.cart_count)
+        head = (_HTML, (b"content-length", b"%d" % len(body)), *answer.headers)
+        await _send(send, answer.status, head + cookies, b"" if scope["method"] == "HEAD" else body)
+
+    def _cookies_after(self, answer: Shown | LedTo, visitor: Visitor) -> Headers:
+        cookies: Headers = ()
         if visitor.session.send:
-            told.append((b"set-cookie", self._sessions.set_cookie(visitor.session, visitor.https).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": told})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    async def lead_to(self, path: str, visitor: Visitor, send: Send, *, cart_count: int | None = None) -> None:
-        """See Other: what a form did must not be done again by a reload. `cart_count`: the cart has changed to this."""
-        told: Headers = [(b"location", path.encode("ascii")), (b"content-length", b"0")]
-        if visitor.session.send:
-            told.append((b"set-cookie", self._sessions.set_cookie(visitor.session, visitor.https).encode()))
-        if cart_count is not None and cart_count != visitor.cart_count:
-            told.append(cart_count_cookie(cart_count, visitor.https))
-        await send({"type": "http.response.start", "status": 303, "headers": told})
-        await send({"type": "http.response.body", "body": b""})
+            cookies += ((b"set-cookie", self._sessions.set_cookie(visitor.session, visitor.https).encode()),)
+        if answer.cart_count is not None and answer.cart_count != visitor.cart_count:
+            cookies += (_cart_count_cookie(answer.cart_count, visitor.https),)
+        return cookies
 
 
-def cart_count_cookie(count: int, https: bool) -> tuple[bytes, bytes]:
+class _Endpoint:
+    """Starlette takes a function for one of a request; an object it calls as ASGI."""
+
+    def __init__(self, visitors: Visitors, handler: Handler) -> None:
+        self._visitors, self._handler = visitors, handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        visitor = self._visitors.of(scope)
+        answer = await self._handler(visitor, scope, receive)
+        await self._visitors.answer(answer, visitor, scope, send)
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _cart_count_cookie(count: int, https: bool) -> tuple[bytes, bytes]:
     secure = "; Secure" if https else ""
     return (
         b"set-cookie",

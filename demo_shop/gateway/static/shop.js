@@ -23,6 +23,9 @@ addEventListener("pageshow", (event) => {
   for (const button of document.querySelectorAll("button")) button.disabled = false;
 });
 
+// While an order's outcome is not known, ask again by ourselves: the form carries the order's one key.
+for (const form of document.querySelectorAll("form[data-again]")) setTimeout(() => form.requestSubmit(), 3000);
+
 // Sorting and quantities apply as soon as they are chosen.
 document.addEventListener("change", (event) => {
   const field = event.target;

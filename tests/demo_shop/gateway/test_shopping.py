@@ -180,6 +180,31 @@ def test_a_declined_payment_lets_another_be_chosen(browser: TestClient, fake_sho
     assert len(fake_shop.orders) == 1
 
 
+def test_a_form_shown_again_has_the_prices_of_now(browser: TestClient, fake_shop: Any) -> None:
+    put_into_cart(browser, 1, 2)
+    form = checkout_form(browser)
+    fake_shop.prices[1] = 900
+
+    declined = browser.post("/checkout", data=form | {"payment": "declined"})
+    paid = browser.post("/checkout", data=hidden_in(declined.text) | BUYER)
+
+    assert "It was €20.00; now it comes to <b>€18.00</b>" in declined.text
+    assert "Order and pay €18.00" in declined.text
+    assert "€18.00" in paid.text
+
+
+def test_a_total_that_only_checkout_knows_yet_is_shown_as_a_change(browser: TestClient, fake_shop: Any) -> None:
+    put_into_cart(browser, 1, 2)
+    form = checkout_form(browser)
+    fake_shop.prices[1] = 1100
+    fake_shop.away = {"pricing"}  # for the page; the fake checkout knows prices by itself
+
+    asked = browser.post("/checkout", data=form)
+
+    assert "Order and pay €22.00" in asked.text
+    assert "Prices changed just now</th><td>+€2.00" in asked.text
+
+
 def test_what_is_sold_out_is_named(browser: TestClient, fake_shop: Any) -> None:
     put_into_cart(browser, 3, 2)
     form = checkout_form(browser)
