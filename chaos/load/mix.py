@@ -52,6 +52,12 @@ class Mix:
         total = sum(self.shares.values())
         return sum(share * of.get(operation, 1.0) for operation, share in self.shares.items()) / total
 
+    @property
+    def requests_per_order(self) -> float | None:
+        """The request rate that brings one order a second; None: nobody orders."""
+        ordering = self.shares.get(Operation.CHECKOUT, 0.0) / sum(self.shares.values())
+        return self.requests_per_arrival / ordering if ordering > 0.0 else None
+
 
 _SHOP = {
     Operation.FRONT: 0.13,

@@ -39,7 +39,7 @@ class LoadPlan:
     probe: ProbePlan | None = None
     patience: Patience = field(default_factory=Patience)
     allowed_hosts: tuple[str, ...] = ()
-    most_in_flight: int = 400
+    most_in_flight: int = 1000
     connection_lifetime_s: float = 20.0
     slo_latency_s: float | None = None  # None: the scenario's
     run_id: str = field(default_factory=lambda: secrets.token_hex(6))

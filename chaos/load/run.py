@@ -47,8 +47,10 @@ class Progress:
 def run_load(plan: LoadPlan, watch: Callable[[Progress], None] = lambda _: None) -> LoadSummary:
     """Sends the plan's load and returns when all is answered or given up; Ctrl-C ends it early and still sums up.
 
-    Raises `CatalogueUnavailable`, `PlanInvalid`, `LoadFailed`.
+    Raises `CatalogueUnavailable`, `PlanInvalid`, `LedgerInvalid` (before anything is sent), `LoadFailed`.
     """
+    if plan.ledger.exists():
+        read_ledgers([plan.ledger])  # what cannot be read afterwards is not written to
     catalogue = ask_catalogue(plan.target)
     visits = drawn(plan, catalogue)
     plan.out.mkdir(parents=True, exist_ok=True)
@@ -89,8 +91,8 @@ def _sent(plan: LoadPlan, job_file: Path, watch: Callable[[Progress], None]) -> 
     """Start time and end of the run."""
     errors_file = plan.out / "sender.log"
     with errors_file.open("w", encoding="utf-8") as errors, _sender(job_file, errors) as process:
-        assert process.stdin is not None
-        lines = _lines(process)
+        assert process.stdin is not None and process.stdout is not None
+        lines = _Lines(process.stdout)
         if next(lines, {}).get("event") != "ready":
             raise LoadFailed(f"the sending process did not start; {errors_file} says: {_last_words(errors_file)}")
         started_at = time.time() + LEAD_S
@@ -114,25 +116,19 @@ def _sent(plan: LoadPlan, job_file: Path, watch: Callable[[Progress], None]) -> 
 @contextmanager
 def _sender(job_file: Path, errors: IO[str]) -> Iterator[subprocess.Popen[str]]:
     """The sending process, in a session of its own so that Ctrl-C reaches it through us only; never left behind."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "chaos.load", str(job_file)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
         start_new_session=True,
-    )
-    try:
-        with process:
-            try:
-                yield process
-            except BaseException:
-                process.kill()
-                raise
-    finally:
-        if process.poll() is None:
+    ) as process:
+        try:
+            yield process
+        except BaseException:
             process.kill()
-            process.wait()
+            raise
 
 
 def _watched(
@@ -158,11 +154,10 @@ def _watched(
 
 
 class _Lines:
-    """The JSON lines that the process says; an interrupt between two of them loses none."""
+    """The JSON lines that the process says. An interrupt ends no iteration, as it would that of a generator."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self._stream = process.stdout
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
 
     def __iter__(self) -> _Lines:
         return self
@@ -173,10 +168,6 @@ class _Lines:
             raise StopIteration
         line: dict[str, Any] = json.loads(text)
         return line
-
-
-def _lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    return _Lines(process)
 
 
 def _progress(line: dict[str, Any], plan: LoadPlan) -> Progress:

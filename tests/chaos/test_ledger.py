@@ -70,6 +70,20 @@ def test_a_line_torn_by_a_kill_costs_that_line_only(tmp_path):
     assert len(order.attempts) == 2
 
 
+def test_a_ledger_torn_anywhere_can_be_read_and_never_says_more_than_it_did(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    write(path)
+    whole = path.read_bytes()
+    (complete,) = read_ledgers([path])
+
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        for order in read_ledgers([path]):
+            assert order.attempts == complete.attempts[: len(order.attempts)]
+            # The last line is whole without its line break.
+            assert order.outcome is Outcome.UNKNOWN or length == len(whole) - 1
+
+
 def test_a_ledger_goes_on_after_a_torn_line(tmp_path):
     path = tmp_path / "ledger.jsonl"
     write(path, "run-1")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chaos.load.catalogue import CatalogueUnavailable, ask_catalogue
-from chaos.load.ledger import Outcome, read_ledgers
+from chaos.load.ledger import LedgerInvalid, Outcome, read_ledgers
 from chaos.load.mix import mix_named
 from chaos.load.plan import LoadPlan, PlanInvalid, job_of
 from chaos.load.probe import ProbePlan
@@ -262,6 +262,16 @@ def test_a_plan_for_another_machine_cannot_be_made(fake_shop, tmp_path):
 def test_a_plan_that_cannot_be_carried_out_is_refused(options, message, fake_shop, tmp_path):
     with pytest.raises(PlanInvalid, match=message):
         plan(fake_shop, tmp_path, **options)
+
+
+def test_a_file_that_is_no_ledger_is_left_alone(fake_shop, tmp_path):
+    (tmp_path / "ledger.jsonl").write_text("my notes\n")
+
+    with pytest.raises(LedgerInvalid, match="line 1"):
+        run_load(plan(fake_shop, tmp_path))
+
+    assert (tmp_path / "ledger.jsonl").read_text() == "my notes\n"
+    assert fake_shop.paths == []
 
 
 def test_more_arrivals_than_memory_are_refused(fake_shop, tmp_path):

@@ -18,6 +18,14 @@ def test_a_page_is_one_request_and_a_checkout_opens_fills_looks_and_orders():
     assert Mix({Operation.PRODUCT: 3.0, Operation.CART: 1.0}).requests_per_arrival == pytest.approx(1.5)
 
 
+def test_the_rate_for_so_many_orders_is_known():
+    # Twenty orders a second take 91 requests a second of nothing but orders.
+    assert 20.0 * MIXES["orders"].requests_per_order == pytest.approx(91.0)
+    # Half of the arrivals order: (1 + 4.55) / 2 requests per arrival, one order per two arrivals.
+    assert mix_named("product=1,checkout=1").requests_per_order == pytest.approx(5.55)
+    assert MIXES["browse"].requests_per_order is None
+
+
 def test_visits_make_as_many_requests_as_the_mix_says():
     visits = drawn()
 

@@ -47,7 +47,7 @@ def load(
     probe_product: Annotated[
         list[int] | None, typer.Option(min=1, help="What the probe orders; default: the last product.")
     ] = None,
-    most_in_flight: Annotated[int, typer.Option(min=1, max=10_000, help="Visits at the same time.")] = 400,
+    most_in_flight: Annotated[int, typer.Option(min=1, max=10_000, help="Visits at the same time.")] = 1000,
     slo_ms: Annotated[float | None, typer.Option(min=1, help="Slower is bad; default: the scenario's, 1000.")] = None,
     allow_host: Annotated[list[str] | None, typer.Option(help="A host you may load, beside this machine.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON and nothing else.")] = False,
