@@ -26,5 +26,5 @@ class PriceSettings:
     stock_lowest: float = -0.05
     few_units: float = 10.0  # fewer than this are few, however slowly they sell
     cover: float = 5.0  # stock should last so many times the window in which demand is felt (about 87 s)
-    plenty: float = 4.0  # more than so many times what is usual for a product of its popularity lies too long
+    plenty: float = 16.0  # more than so many times what is usual for a product of its popularity lies too long
     plenty_doublings: float = 3.0  # beyond plenty until the full effect

@@ -48,11 +48,11 @@ def test_few_left_raise_the_price_and_say_so() -> None:
 
 
 def test_what_lies_too_long_gets_cheaper() -> None:
-    # 1,600 where 100 are usual: plenty is 400, that is two doublings of the three for the full 5 %: 3.33 %, 0.67.
-    quote = price(inputs(available=1600), AT_ONCE)
+    # 6,400 where 100 are usual: plenty is 1,600, that is two doublings of the three for the full 5 %: 3.33 %, 0.67.
+    quote = price(inputs(available=6400), AT_ONCE)
 
     assert effects(quote)[Factor.STOCK] == -67
-    assert quote.explanation[0].because == "Plenty in stock (1600): −3 %"
+    assert quote.explanation[0].because == "Plenty in stock (6400): −3 %"
 
 
 def test_a_doubling_of_demand_raises_the_price_by_five_percent() -> None:
