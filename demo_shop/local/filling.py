@@ -32,12 +32,19 @@ class Filling:
                 start_new_session=True,
             )
 
+    def has_schema(self) -> bool:
+        """True as well when it failed: then there is nothing to wait for."""
+        return self._has_reached("schema")
+
     def can_open(self) -> bool:
-        """Whether there is something to sell. True as well when it failed: then there is nothing to wait for."""
-        return self._opens_at in self._stages.read_text(encoding="utf-8").split() or self.process.poll() is not None
+        """Whether there is something to sell, or it failed."""
+        return self._has_reached(self._opens_at)
 
     def is_complete(self) -> bool:
         return self.process.poll() == 0
+
+    def _has_reached(self, stage: str) -> bool:
+        return stage in self._stages.read_text(encoding="utf-8").split() or self.process.poll() is not None
 
     def failure(self) -> str | None:
         """Why it gave up, if it did."""

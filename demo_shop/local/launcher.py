@@ -32,8 +32,9 @@ from demo_shop.stores.patroni import FailoverSettings
 START_LIMIT_S = 120.0
 STANDBY_CHECK_S = 1.0
 LOG_CHECK_S = 5.0
-# The shop sells without recommendations while their model is being learned.
-OPTIONAL = (Role.RECOMMENDATIONS,)
+# The shop sells without recommendations while their model is being learned, and at the catalogue's prices until its
+# own are made.
+OPTIONAL = (Role.RECOMMENDATIONS, Role.PRICING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +102,27 @@ class Shop:
         self._plan = plan = plan_stores(ground, programs, credentials, options.failover)
         reach = database_environment(plan, credentials)
         roles = self._roles(reach, port)
+        is_fresh = not Path(str(plan.etcd.facts["data_dir"])).exists()
         household.start((plan.etcd, plan.redis))
         nursery = self._nursery(roles)
         household.wait_until("etcd", lambda: is_healthy(plan.etcd_url), START_LIMIT_S)
         require_password(plan.etcd_url, credentials.etcd)
-        household.start(plan.members)
+        # The copy of a fresh primary waits until there is something to copy; of kept data, either may be the primary.
+        standby = plan.members[1:] if is_fresh else ()
+        household.start(plan.members[: len(plan.members) - len(standby)])
         self._filling = filling = Filling(ground, reach, options.products)
         household.own(filling.process)
+        household.wait_until("the schema", filling.has_schema, START_LIMIT_S)
         if nursery is None:
             household.start(roles)
         else:
+            nursery.go()
             household.wait_until("the roles' nursery", nursery.is_done, START_LIMIT_S)
             household.adopt(roles, nursery.born())
-        household.wait_until("schema and catalogue", filling.can_open, START_LIMIT_S)
+        household.wait_until("the catalogue", filling.can_open, START_LIMIT_S)
         if (failure := filling.failure()) is not None:
             raise StartFailed(f"schema and catalogue: {failure}")
+        household.start(standby)
         self._say(f"PostgreSQL on {plan.database_hosts}, Redis, etcd; schema and catalogue are in")
         if port is not None:
             household.wait_until("the first page", self._serves, START_LIMIT_S)

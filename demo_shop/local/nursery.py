@@ -1,7 +1,8 @@
 """Brings all roles to life from one interpreter that has loaded what they share: the first start takes one import, not
 eight, and the shared pages stay shared.
 
-Run as a process of its own, it prints "name pid" for every role and ends. The roles become children of the launcher,
+Run as a process of its own, it waits for the end of its input, so that roles meet a database with a schema, prints
+"name pid" for every role and ends. The roles become children of the launcher,
 which adopts orphans; whichever dies later is started anew by itself, as a container would be.
 """
 
@@ -55,11 +56,16 @@ class Nursery:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(file)],
                 env={**os.environ, MARKER: ground.marker},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
             )
+
+    def go(self) -> None:
+        """The roles may come to life now."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def is_done(self) -> bool:
         return self.process.poll() is not None
@@ -78,6 +84,7 @@ def main(file: Path) -> None:
         importlib.import_module(module)
     wishes: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
     file.unlink()
+    sys.stdin.read()
     # What exists by now lives as long as the process: no collection may touch, and so copy, its pages.
     gc.collect()
     gc.freeze()
