@@ -58,7 +58,8 @@ class Database:
             max_idle=30.0,
             reconnect_timeout=0.0,  # the pool's own second try comes after 1 s: asking it again is sooner
             num_workers=2,
-            check=AsyncConnectionPool.check_connection if member != "read-write" else _is_still_the_primary,
+            # What writes finds out by itself and is run again; asking first would cost it a round trip each time.
+            check=None if member == "read-write" else AsyncConnectionPool.check_connection,
             open=False,
         )
 
@@ -73,7 +74,7 @@ class Database:
     @asynccontextmanager
     async def connection(self, timeout_s: float | None = None) -> AsyncIterator[Connection]:
         """A checked connection. Raises `StoreUnavailable` when there is none in time (2 s unless told)."""
-        connection = await self._take(2.0 if timeout_s is None else timeout_s)
+        connection = await self._take_checked(2.0 if timeout_s is None else timeout_s)
         try:
             yield connection
         except (psycopg.OperationalError, errors.ReadOnlySqlTransaction) as error:
@@ -174,6 +175,25 @@ class Database:
                 return await asyncio.shield(commit)
         except TimeoutError as error:
             raise CommitUnknown("the commit took too long") from error
+
+    async def _take_checked(self, timeout_s: float) -> Connection:
+        """As `_take`; a connection to the primary leads to what still is the primary. The pool checks the others."""
+        until_s = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            connection = await self._take(max(0.01, until_s - asyncio.get_running_loop().time()))
+            if self._name != "primary":
+                return connection
+            try:
+                await _check_that_it_is_the_primary(connection)
+            except BaseException as error:
+                await connection.close()
+                await self._pool.putconn(connection)
+                if not isinstance(error, psycopg.Error):
+                    raise
+                if asyncio.get_running_loop().time() >= until_s:
+                    raise StoreUnavailable(f"PostgreSQL ({self._name}): {error}") from error
+            else:
+                return connection
 
     async def _take(self, timeout_s: float) -> Connection:
         """A connection from the pool; each time it is asked the pool tries to connect. Raises `StoreUnavailable`."""
@@ -293,7 +313,7 @@ async def _watch_for_warnings(connection: Connection) -> None:
     connection.add_notice_handler(remember)
 
 
-async def _is_still_the_primary(connection: Connection) -> None:
+async def _check_that_it_is_the_primary(connection: Connection) -> None:
     """A pooled connection may lead to a member that was primary when it was opened."""
     cursor = await connection.execute("SHOW transaction_read_only")
     row = await cursor.fetchone()
