@@ -51,7 +51,7 @@ class CartPages:
             "cart.html",
             cart=PricedCart.of(cart, offers),
             suggestions=[one for one in suggestions if one.offer.product.id not in ids],
-            added=None if added is None else added.product.name,
+            added=None if added is None else added.product,
             images=parts.images,
         )
         return Shown(page, cart_count=cart.count)

@@ -96,11 +96,16 @@ class Storefront:
         """What goes with these products; empty when the recommendations are dimmed or away."""
         if not parts.recommendations or not ids:
             return ()
-        suggested = await self._optional(Part.RECOMMENDATIONS, self._suggested(ids, limit), ())
+        suggested = await self._optional(
+            Part.RECOMMENDATIONS, self._suggested(ids, limit), (), RECOMMENDATIONS_TIMEOUT_S
+        )
         if not suggested:
             return ()
         offers = await self._optional(
-            "recommendations", self.offers([one for one, _ in suggested], parts, with_stock=False), {}
+            "recommendations",
+            self.offers([one for one, _ in suggested], parts, with_stock=False),
+            {},
+            CATALOG_TIMEOUT_S,
         )
         return tuple(Suggestion(offers[one], because) for one, because in suggested if one in offers)
 
@@ -162,7 +167,7 @@ class Storefront:
         with understood("recommendations"):
             return [(int(one["product_id"]), str(one["because"])) for one in body["items"]]
 
-    async def _optional(self, part: str, work: Awaitable[T], without: T, patience_s: float = 1.0) -> T:
+    async def _optional(self, part: str, work: Awaitable[T], without: T, patience_s: float) -> T:
         """What the work gives within `patience_s`, retries included; else `without`, and the loss is counted."""
         try:
             async with asyncio.timeout(patience_s):

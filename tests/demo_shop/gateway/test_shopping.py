@@ -40,7 +40,7 @@ def test_a_whole_purchase_from_the_front_page_to_the_confirmation(browser: TestC
     form = checkout_form(browser)
     confirmation = browser.post("/checkout", data=form)
 
-    assert "Added to your cart: Thing number 1" in cart.text
+    assert "Added to your cart: Thing number 1." in cart.text
     assert confirmation.url.path.startswith("/order/")
     assert confirmation.history[0].status_code == 303
     assert "Thank you, it is ordered." in confirmation.text
