@@ -54,8 +54,15 @@ class Ground:
 
 def prepare(data_dir: Path | None, account: Account | None) -> Ground:
     """The ground of a shop; a temporary folder when none is named. Raises `FolderUnusable`."""
-    folder = Path(tempfile.mkdtemp(prefix="foresail-shop-")) if data_dir is None else data_dir.absolute()
+    wanted = Path(tempfile.gettempdir()) if data_dir is None else data_dir.absolute()
+    closed = None if account is None else _closed_to(account, wanted / "new" if data_dir is None else wanted)
+    if closed is not None:
+        raise FolderUnusable(
+            f"--data-dir {wanted}: the stores run as another user, who cannot enter {closed}; choose a folder whose "
+            "parents all may enter, such as one in /tmp or /var/lib (TMPDIR sets where temporary ones are made)"
+        )
     try:
+        folder = wanted if data_dir is not None else Path(tempfile.mkdtemp(prefix="foresail-shop-"))
         folder.mkdir(parents=True, exist_ok=True)
         # Others may pass through to their own folders when the stores run as another user; nobody may look around.
         folder.chmod(0o700 if account is None else 0o711)
@@ -63,13 +70,7 @@ def prepare(data_dir: Path | None, account: Account | None) -> Ground:
         for inner in (ground.logs, ground.held):
             inner.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise FolderUnusable(f"--data-dir {folder}: cannot be made ready ({error}); choose another folder") from error
-    closed = None if account is None else _closed_to(account, ground.data_dir)
-    if closed is not None:
-        raise FolderUnusable(
-            f"--data-dir {folder}: the stores run as another user, who cannot enter {closed}; choose a folder whose "
-            "parents all may enter, such as one in /tmp or /var/lib (TMPDIR sets where temporary ones are made)"
-        )
+        raise FolderUnusable(f"--data-dir {wanted}: cannot be made ready ({error}); choose another folder") from error
     return ground
 
 
@@ -85,7 +86,10 @@ def locked(ground: Ground) -> Iterator[None]:
 
 
 def _closed_to(account: Account, folder: Path) -> Path | None:
-    for part in (*reversed(folder.parents), folder):
+    """The folder's first parent that the account may not pass through; the folder itself is opened for it later."""
+    for part in reversed(folder.resolve().parents):
+        if not part.exists():
+            return None
         status = part.stat()
         if status.st_uid == account.uid:
             needed = stat.S_IXUSR

@@ -154,9 +154,12 @@ class Shop:
         household.stop([role for role in Role if role is not Role.GATEWAY], signal.SIGTERM, gently_s=5.0)
         # Asked politely, the Patronis of a pair hand the primary to each other for many seconds first; their servers
         # shut down cleanly without them.
-        leftovers.end_all(self._ground.marker, self._ground.data_dir, gently_s=10.0)
+        left = leftovers.end_all(self._ground.marker, self._ground.data_dir, gently_s=10.0)
         leftovers.free_shared_memory(self._ground.data_dir)
         self._state_file.unlink(missing_ok=True)
+        if left:
+            self._say(f"processes {left} would not end; data folder: {self._ground.data_dir}")
+            return
         kept = "nothing is left" if self._ground.is_temporary else f"the data stays in {self._ground.data_dir}"
         self._say(f"stopped; {kept}")
 

@@ -27,8 +27,9 @@ def processes_of(marker: str, data_dir: Path) -> list[int]:
     ]
 
 
-def end_all(marker: str, data_dir: Path, gently_s: float) -> None:
-    """Ends every process of the shop: politely, and after `gently_s` seconds by force."""
+def end_all(marker: str, data_dir: Path, gently_s: float, by_force_s: float = 10.0) -> list[int]:
+    """Ends every process of the shop: politely, and after `gently_s` seconds by force. Returns those that not even
+    that has ended within `by_force_s` seconds more."""
     # A Patroni would start a stopped server again, and a stopping one would wait for its peers.
     _signal(_patronis(processes_of(marker, data_dir)), signal.SIGKILL)
     deadline = time.monotonic() + gently_s
@@ -40,10 +41,13 @@ def end_all(marker: str, data_dir: Path, gently_s: float) -> None:
         _signal(postmasters, signal.SIGINT)
         _signal((pid for pid in new if _name(pid) != "postgres"), signal.SIGTERM)
         told.update(left)
+        if time.monotonic() >= deadline + by_force_s:
+            return left
         if time.monotonic() >= deadline:
             _signal(left, signal.SIGCONT)
             _signal(left, signal.SIGKILL)
         time.sleep(0.02)
+    return []
 
 
 def free_shared_memory(data_dir: Path) -> None:
