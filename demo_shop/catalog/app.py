@@ -45,17 +45,18 @@ _PageSize = Annotated[int, Query(ge=1, le=100)]
 def create(frame: Frame) -> FastAPI:
     """The app, its cache and the heartbeat that measures the standby's delay."""
     replica = frame.replica()
-    shelves = Shelves(Books(replica), _cache(frame))
+    books = Books(replica)
+    shelves = Shelves(books, _cache(frame))
     heartbeat = Heartbeat(frame.primary(), frame.standby(), VisibilityMetrics(frame.metrics.registry), time.monotonic)
     frame.background("replication heartbeat", heartbeat.run)
-    _check_stores(frame, replica)
+    _check_stores(frame, replica, books)
     app = FastAPI(title="Catalogue", version="1", openapi_url="/openapi.json", docs_url=None, redoc_url=None)
     _add_routes(app, shelves)
     return app
 
 
-def _check_stores(frame: Frame, replica: Database) -> None:
-    """Ready once PostgreSQL answered, and from then on while it or Redis does: alone, the cache still serves."""
+def _check_stores(frame: Frame, replica: Database, books: Books) -> None:
+    """Ready once PostgreSQL had products, and from then on while it or Redis does: alone, the cache still serves."""
     redis = frame.redis()
     postgres_was_there = False
 
@@ -68,7 +69,7 @@ def _check_stores(frame: Frame, replica: Database) -> None:
         if postgres_was_there:
             with suppress(RedisError, OSError, TimeoutError):
                 return await redis_answers()
-        await replica.answers()
+        await books.categories()
         postgres_was_there = True
 
     frame.ready_when("stores", stores_answer)

@@ -79,8 +79,12 @@ class Books:
         return [product_json(row) for row in rows if row["id"] is not None], int(rows[0]["total"])
 
     async def categories(self) -> list[dict[str, Any]]:
-        """Slug, name and number of products of each category, by name."""
-        return await self._rows(
+        """Slug, name and number of products of each category, by name.
+
+        Raises `StoreUnavailable` while there is no product: an empty shop is one whose seed is on its way, and an
+        answer that says so must not be remembered.
+        """
+        categories = await self._rows(
             """
             SELECT c.slug, c.name, count(p.id)::int AS count
             FROM categories c LEFT JOIN products p ON p.category_id = c.id
@@ -88,6 +92,9 @@ class Books:
             """,
             {},
         )
+        if not any(category["count"] for category in categories):
+            raise StoreUnavailable("the catalogue has no products yet")
+        return categories
 
     async def _rows(self, query: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         try:

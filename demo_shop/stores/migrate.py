@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 import psycopg
 
@@ -110,7 +111,9 @@ def connect(database: DatabaseSettings, wait_s: float) -> psycopg.Connection:
     deadline = time.monotonic() + wait_s
     while True:
         try:
-            return psycopg.connect(**database.conninfo("read-write"), autocommit=True)  # type: ignore[arg-type]
+            # A server that is busy taking in the seed may not acknowledge bytes for a while: it is not dead.
+            arguments: Any = {**database.conninfo("read-write"), "tcp_user_timeout": 60_000}
+            return psycopg.connect(**arguments, autocommit=True)
         except psycopg.OperationalError:
             if time.monotonic() >= deadline:
                 raise
