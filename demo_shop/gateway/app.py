@@ -28,7 +28,7 @@ from demo_shop.gateway.pressure import Pressure
 from demo_shop.gateway.reachability import Reachable
 from demo_shop.gateway.reference import AllowedMethods, Reference
 from demo_shop.gateway.sessions import Sessions
-from demo_shop.gateway.storefront import STOCK, Storefront
+from demo_shop.gateway.storefront import OPTIONAL, STOCK, Storefront
 from demo_shop.gateway.visitors import Visitors
 
 _PAGES_BYTES: Final = 16 * 1024 * 1024
@@ -96,7 +96,7 @@ def _storefront(frame: Frame, dimmer: Dimmer) -> Storefront:
         ["part"],
         registry=frame.metrics.registry,
     )
-    for part in (Part.RECOMMENDATIONS, Part.DYNAMIC_PRICING, STOCK):
+    for part in OPTIONAL:
         missing.labels(part)  # zeros from the start, so that rates have a beginning
 
     def count(part: str) -> None:

@@ -7,6 +7,7 @@ may have it, with little patience, and a page goes out without the part that did
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,7 @@ from demo_shop.frame.problems import Problem, StoreUnavailable, UpstreamUnavaila
 from demo_shop.frame.upstream import Answer, Upstream
 from demo_shop.gateway.dimmer import OptionalParts, Part
 from demo_shop.gateway.goods import Category, Listing, Offer, Price, Product, Sort, Suggestion, understood
+from demo_shop.gateway.rest import Rest
 
 CATALOG_TIMEOUT_S: Final = 1.5
 PRICING_TIMEOUT_S: Final = 0.25
@@ -25,6 +27,7 @@ MOST_IDS: Final = 100
 #: The optional part that is never dimmed: what is sold out should be seen to be.
 STOCK: Final = "stock"
 
+OPTIONAL: Final = (Part.RECOMMENDATIONS.value, Part.DYNAMIC_PRICING.value, STOCK)
 #: What a cart or a checkout shows must be what checkout will charge: prices of the day are never dimmed there.
 WITH_PRICES: Final = OptionalParts(images=True, recommendations=True, dynamic_pricing=True)
 
@@ -42,9 +45,11 @@ class Storefront:
         inventory: Upstream,
         recommendations: Upstream,
         degraded: Callable[[str], None],
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._catalog, self._pricing, self._inventory = catalog, pricing, inventory
-        self._recommendations, self._degraded = recommendations, degraded
+        self._recommendations, self._degraded, self._now_s = recommendations, degraded, now_s
+        self._rests = {part: Rest() for part in OPTIONAL}
 
     async def categories(self) -> tuple[Category, ...]:
         body = await self._catalogue("/categories", {})
@@ -96,17 +101,17 @@ class Storefront:
         """What goes with these products; empty when the recommendations are dimmed or away."""
         if not parts.recommendations or not ids:
             return ()
+        nothing: Sequence[tuple[int, str]] = ()
         suggested = await self._optional(
-            Part.RECOMMENDATIONS, self._suggested(ids, limit), (), RECOMMENDATIONS_TIMEOUT_S
+            Part.RECOMMENDATIONS, lambda: self._suggested(ids, limit), nothing, RECOMMENDATIONS_TIMEOUT_S
         )
         if not suggested:
             return ()
-        offers = await self._optional(
-            "recommendations",
-            self.offers([one for one, _ in suggested], parts, with_stock=False),
-            {},
-            CATALOG_TIMEOUT_S,
-        )
+        try:
+            offers = await self.offers([one for one, _ in suggested], parts, with_stock=False)
+        except (UpstreamUnavailable, StoreUnavailable, Problem):
+            self._degraded(Part.RECOMMENDATIONS)
+            return ()
         return tuple(Suggestion(offers[one], because) for one, because in suggested if one in offers)
 
     async def _listing(self, path: str, params: Mapping[str, str | int], parts: OptionalParts) -> Listing:
@@ -143,7 +148,7 @@ class Storefront:
             with understood("pricing"):
                 return {int(one["product_id"]): Price.parse(one) for one in body["items"]}
 
-        return await self._optional(Part.DYNAMIC_PRICING, fetch(), {}, PRICING_TIMEOUT_S)
+        return await self._optional(Part.DYNAMIC_PRICING, fetch, {}, PRICING_TIMEOUT_S)
 
     async def _stock(self, ids: Sequence[int]) -> Mapping[int, int]:
         if not ids:
@@ -155,7 +160,7 @@ class Storefront:
             with understood("inventory"):
                 return {int(one["product_id"]): int(one["available"]) for one in body["items"]}
 
-        return await self._optional(STOCK, fetch(), {}, STOCK_TIMEOUT_S)
+        return await self._optional(STOCK, fetch, {}, STOCK_TIMEOUT_S)
 
     async def _suggested(self, ids: Sequence[int], limit: int) -> Sequence[tuple[int, str]]:
         answer = await self._recommendations.get(
@@ -167,14 +172,21 @@ class Storefront:
         with understood("recommendations"):
             return [(int(one["product_id"]), str(one["because"])) for one in body["items"]]
 
-    async def _optional(self, part: str, work: Awaitable[T], without: T, patience_s: float) -> T:
-        """What the work gives within `patience_s`, retries included; else `without`, and the loss is counted."""
-        try:
-            async with asyncio.timeout(patience_s):
-                return await work
-        except (UpstreamUnavailable, StoreUnavailable, Problem, TimeoutError):
+    async def _optional(self, part: str, ask: Callable[[], Awaitable[T]], without: T, patience_s: float) -> T:
+        """What `ask` gives within `patience_s`, retries included; else `without`, and the loss is counted."""
+        rest = self._rests[part]
+        if not rest.lets_through(self._now_s()):
             self._degraded(part)
             return without
+        try:
+            async with asyncio.timeout(patience_s):
+                found = await ask()
+        except (UpstreamUnavailable, StoreUnavailable, Problem, TimeoutError):
+            rest.failed(self._now_s())
+            self._degraded(part)
+            return without
+        rest.succeeded()
+        return found
 
 
 def _joined(ids: Iterable[int]) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from demo_shop.gateway.rest import Rest
+
 BROWSE = ["/", "/category/toys", "/search?q=thing", "/product/1", "/docs"]
 
 
@@ -177,6 +179,21 @@ def test_parts_that_did_not_come_are_counted(browser: TestClient, fake_shop: Any
     part = {"part": "dynamic_pricing"}
     # The product's own price and those of the recommended ones.
     assert frame.metrics.registry.get_sample_value("shop_page_parts_missing_total", part) == 2.0
+
+
+@pytest.fixture
+def long_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rests in the gateway that is made after this rests longer than any test."""
+    monkeypatch.setattr("demo_shop.gateway.storefront.Rest", lambda: Rest(failures_in_a_row=3, rest_s=1000.0))
+
+
+def test_a_service_that_is_away_is_soon_left_alone(long_rests: None, browser: TestClient, fake_shop: Any) -> None:
+    fake_shop.away = {"inventory"}
+
+    for product_id in range(1, 7):
+        browser.get(f"/product/{product_id}")
+
+    assert fake_shop.calls_of("inventory")["GET /stock"] == 3
 
 
 def test_a_dimmed_page_asks_for_no_optional_part(dimmer: Any, browser: TestClient, fake_shop: Any) -> None:
