@@ -15,7 +15,6 @@ from demo_shop.checkout.bodies import (
     OrderBody,
     problem_of,
     problem_of_refusal,
-    too_busy,
 )
 from demo_shop.checkout.books import OrderBooks, OrderShelf
 from demo_shop.checkout.errors import CheckoutError, OutcomeUnknown
@@ -31,6 +30,7 @@ from demo_shop.frame import context
 from demo_shop.frame.background import every
 from demo_shop.frame.frame import Frame
 from demo_shop.frame.grace import Graced
+from demo_shop.frame.in_flight import InFlight
 from demo_shop.frame.problems import Problem, StoreUnavailable
 
 LONGEST_REQUEST_S: Final = 12.0  # a database switchover fits in, so that clients wait for it rather than fail
@@ -56,7 +56,7 @@ class Desk:
 
     def __init__(self, frame: Frame) -> None:
         self._most_in_flight = frame.settings.most_in_flight
-        self._in_flight = 0
+        self._in_flight = InFlight(self._most_now, frame.metrics.registry)
         self._log = frame.log
         self._metrics = CheckoutMetrics(frame.metrics.registry)
         primary, replica = frame.primary(), frame.replica()
@@ -80,14 +80,8 @@ class Desk:
 
     async def order(self, body: OrderBody, idempotency_key: IdempotencyKey) -> JSONResponse:
         """Makes the order, or finds the one made before under the same key."""
-        if self._in_flight >= self._most_now():
-            self._metrics.busy.inc()
-            raise too_busy()
-        self._in_flight += 1
-        try:
+        with self._in_flight.one_more():
             placed = await self._placed(body.wish(), idempotency_key)
-        finally:
-            self._in_flight -= 1
         if placed.order.refusal is not None:
             raise problem_of_refusal(placed.order, placed.order.refusal)
         return JSONResponse(placed.order.public(), 200 if placed.replayed else 201)

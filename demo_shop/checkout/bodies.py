@@ -122,9 +122,3 @@ def problem_of_refusal(order: Order, refusal: Refusal) -> Problem:
                 "What was charged is refunded. Order again under a new Idempotency-Key.",
                 order_id=order_id,
             )
-
-
-def too_busy() -> Problem:
-    return Problem(
-        503, "too-busy", "Too many orders at once", "Nothing was done. Ask again in a second.", headers=RETRY_AFTER
-    )

@@ -30,9 +30,6 @@ class CheckoutMetrics:
             "Checkouts priced from the catalogue, pricing being silent",
             registry=registry,
         )
-        self.busy = Counter(
-            "shop_checkout_refused_total", "Orders refused since too many were in flight", registry=registry
-        )
         self.stream_failures = Counter(
             "shop_order_stream_failures_total", "Confirmed orders that the Redis stream missed", registry=registry
         )

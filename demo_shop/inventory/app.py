@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge
 from demo_shop.frame.background import every
 from demo_shop.frame.frame import Frame
 from demo_shop.frame.grace import Graced
+from demo_shop.frame.in_flight import InFlight
 from demo_shop.frame.problems import Problem
 from demo_shop.frame.product_ids import ProductId, ProductIds, parse_product_ids
 from demo_shop.inventory.batching import Batching
@@ -22,6 +23,7 @@ from demo_shop.inventory.shelves import KeyOfAnotherDelivery, Shelves
 
 _MOST_IN_A_BATCH: Final = 32
 _LANES: Final = 2  # per kind of work: while one batch waits for its commit, another may hold other rows
+_MORE_THAN_AT_CHECKOUT: Final = 4  # one process serves several of checkout, and those may wait for the primary
 _TOTALS_EVERY_S: Final = 10.0
 _SWEEP_EVERY_S: Final = 60.0
 
@@ -51,6 +53,8 @@ class Desk:
         self._selling = Batching(books.sell, most=_MOST_IN_A_BATCH, lanes=_LANES)
         self._releasing = Batching(books.release, most=_MOST_IN_A_BATCH, lanes=_LANES)
         registry = frame.metrics.registry
+        most = frame.settings.most_in_flight * _MORE_THAN_AT_CHECKOUT
+        self._in_flight = InFlight(lambda: most, registry)
         self._available = Gauge("shop_stock_available", "Units that may still be sold", registry=registry)
         self._low = Gauge("shop_stock_low_products", "Products with fewer than 5 of them", registry=registry)
         self._forgotten = Counter(
@@ -63,17 +67,20 @@ class Desk:
 
     async def reserve(self, order_id: OrderId, body: LinesBody) -> dict[str, Any]:
         """Holds all lines for the order, or none. Asking again answers what is in the books."""
-        state = _state_or_problem(await self._reserving.submit(Ask(order_id, body.in_order())))
+        with self._in_flight.one_more():
+            state = _state_or_problem(await self._reserving.submit(Ask(order_id, body.in_order())))
         return {"order_id": str(order_id), "state": state.value}
 
     async def sell(self, order_id: OrderId) -> dict[str, Any]:
         """What was held leaves the shelf."""
-        return _settled(order_id, State.SOLD, await self._selling.submit(order_id))
+        with self._in_flight.one_more():
+            return _settled(order_id, State.SOLD, await self._selling.submit(order_id))
 
     async def release(self, order_id: OrderId, body: LinesBody | None = None) -> dict[str, Any]:
         """What was held may be sold to others; with lines, a reservation that comes late is refused."""
         lines = () if body is None else body.in_order()
-        return _settled(order_id, State.RELEASED, await self._releasing.submit(Release(order_id, lines)))
+        with self._in_flight.one_more():
+            return _settled(order_id, State.RELEASED, await self._releasing.submit(Release(order_id, lines)))
 
     async def stock(self, ids: ProductIds) -> dict[str, Any]:
         """Units available; unknown products are left out."""

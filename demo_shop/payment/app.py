@@ -19,6 +19,7 @@ from demo_shop.faults.catalogue import FaultName
 from demo_shop.frame import context
 from demo_shop.frame.frame import Frame
 from demo_shop.frame.grace import Graced
+from demo_shop.frame.in_flight import InFlight
 from demo_shop.frame.problems import Problem
 from demo_shop.payment.books import Payment, PaymentBooks
 from demo_shop.payment.model import LatencyModel, State, is_declined
@@ -26,6 +27,7 @@ from demo_shop.payment.model import LatencyModel, State, is_declined
 _SEED: Final = 7
 _LONGEST_SILENCE_S: Final = 30.0  # for callers that do not say when they give up
 _BEYOND_DEADLINE_S: Final = 0.5
+_MORE_THAN_AT_CHECKOUT: Final = 4  # one process serves several of checkout, and most of the time here is the bank's
 
 OrderId = Annotated[UUID, Path(description="Id of the order")]
 
@@ -75,10 +77,16 @@ class Desk:
         self._payments = Counter(
             "shop_payments_total", "Answers to payment requests", ["state"], registry=frame.metrics.registry
         )
+        most = frame.settings.most_in_flight * _MORE_THAN_AT_CHECKOUT
+        self._in_flight = InFlight(lambda: most, frame.metrics.registry)
         frame.ready_when("postgres", Graced(frame.primary().answers, frame.clock))
 
     async def pay(self, order_id: OrderId, body: PaymentBody) -> dict[str, Any]:
         """Charges the order once. Asking again answers what is in the books."""
+        with self._in_flight.one_more():
+            return await self._pay(order_id, body)
+
+    async def _pay(self, order_id: UUID, body: PaymentBody) -> dict[str, Any]:
         silent_before, silent_after = self._silence.draw(order_id)
         if silent_before:
             await self._silence.keep()

@@ -81,7 +81,7 @@ def test_an_order_beyond_those_in_flight_is_told_to_come_back_in_a_second() -> N
     status, problem, headers, frame = ask(KEY, environment={"SHOP_MOST_IN_FLIGHT": "0"})
 
     assert (status, problem["code"], headers["retry-after"]) == (503, "too-busy", "1")
-    assert counted(frame, "shop_checkout_refused_total") == 1.0
+    assert counted(frame, "shop_too_busy_total") == 1.0
 
 
 @pytest.mark.parametrize(
