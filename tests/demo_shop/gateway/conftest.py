@@ -251,7 +251,7 @@ def gateway(frame: FakeFrame) -> Any:
 def dimmer(monkeypatch: pytest.MonkeyPatch) -> Dimmer:
     """The dimmer of the gateway that is made after it."""
     dimmer = Dimmer()
-    monkeypatch.setattr("demo_shop.gateway.pressure.Dimmer", lambda ceiling: dimmer)
+    monkeypatch.setattr("demo_shop.gateway.pressure.Dimmer", lambda *_: dimmer)
     return dimmer
 
 

@@ -54,17 +54,6 @@ def test_a_rendered_page_has_the_badge_and_nothing_of_a_visitor() -> None:
     assert b"hole-" not in b"".join(page.texts)
 
 
-def test_a_text_that_looks_like_a_hole_of_another_process_stays_text() -> None:
-    renderer, other = Renderer({}), Renderer({})
-    mark = other._environment.globals["csrf_hole"]
-    assets = dict.fromkeys(("shop.css", "shop.js", "favicon.svg", "placeholder.svg"), "/x")
-    renderer._environment.globals["assets"] = assets
-
-    page = renderer.page("refused.html", title=mark, text="", names=(), links=[])
-
-    assert Hole.CSRF not in page.holes
-
-
 def test_the_image_of_a_product_names_its_category_safely() -> None:
     product = Product(7, "s", "n", "b", "d", Category('a"&b', "A"), 100)
 
