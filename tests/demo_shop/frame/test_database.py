@@ -241,6 +241,18 @@ def test_a_caller_that_leaves_does_not_cut_the_commit_short(stores: dict[str, An
     with_database(stores, test)
 
 
+def test_writes_are_stalled_while_a_commit_waits_for_more_than_a_second(stores: dict[str, Any]) -> None:
+    async def test(database: Database, metrics: Metrics) -> None:
+        statement = asyncio.create_task(database.statement("SELECT pg_sleep(2) IS NULL AS slept"))
+        async with asyncio.timeout(10.0):
+            while not database.is_stalled:
+                await asyncio.sleep(0.05)
+        await statement
+        assert not database.is_stalled
+
+    with_database(stores, test)
+
+
 def test_no_certain_commit_in_time_is_said_so() -> None:
     async def run() -> None:
         nowhere = DatabaseSettings((("127.0.0.1", 1),), "shop", "shop", None)
