@@ -89,7 +89,9 @@ class LocalShop:
     def lose_member(self, name: str) -> Gone:
         """A whole member at once, Patroni and PostgreSQL, held down until `bring_back`."""
         self._launcher("hold", name)
-        return Gone(name, 0, time.monotonic())
+        gone = self.kill(name)
+        self.kill_postmaster(name)
+        return gone
 
     def bring_back(self, name: str) -> None:
         self._launcher("release", name)
