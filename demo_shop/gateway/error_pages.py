@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,24 +20,29 @@ _REPLACED: Final = frozenset({b"content-type", b"content-length"})
 _MOST_KEPT: Final = 64
 _FOR_PROGRAMS: Final = ("/api", "/openapi.json")
 
-#: Status: title, text, and whether what the service says in detail helps a shopper.
-_WORDS: Final = {
-    403: (
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    title: str
+    text: str = ""
+    detail_helps: bool = False  # what the service says in detail helps a shopper
+
+
+_OTHERWISE: Final = _Words("That did not work", "Please go on from the front page.")
+_OVERLOADED: Final = _Words("The shop is very busy", "Your cart is kept.")
+_BY_STATUS: Final = {
+    403: _Words(
         "That form was not from this visit",
         "It may have been open for very long. Nothing was changed; please open the page again.",
-        False,
     ),
-    404: ("We cannot find that", "It may be sold out for good, or the address has a slip in it.", False),
-    405: ("That is not how this page works", "Please go on from the front page.", False),
-    409: ("That did not work", "", True),
-    413: ("That is too much at once", "Please send less.", False),
-    415: ("We did not understand that", "Please use the forms of the shop.", False),
-    422: ("Something in it is not right", "", True),
-    429: ("You are very quick", "Please wait a moment before you go on.", False),
-    500: ("Something went wrong here", "It is our fault, not yours, and it is in our logs.", False),
-    502: ("A part of the shop does not answer", "Please try again in a moment. Your cart is kept.", False),
-    503: ("The shop is very busy", "Please try again in a moment. Your cart is kept.", False),
-    504: ("The shop is slow right now", "Please try again in a moment. Your cart is kept.", False),
+    404: _Words("We cannot find that", "It may be sold out for good, or the address has a slip in it."),
+    405: _Words("That is not how this page works", "Please go on from the front page."),
+    409: _Words("That did not work", detail_helps=True),
+    415: _Words("We did not understand that", "Please use the forms of the shop."),
+    422: _Words("Something in it is not right", detail_helps=True),
+    429: _Words("You are very quick", "Please wait a moment before you go on."),
+    500: _Words("Something went wrong here", "It is our fault, not yours, and it is in our logs."),
+    503: _Words("A part of the shop does not answer", "Your cart is kept."),
 }
 
 
@@ -71,7 +78,7 @@ class ErrorPages:
 
     def __init__(self, app: ASGIApp, renderer: Renderer, visitors: Visitors) -> None:
         self._app, self._renderer, self._visitors = app, renderer, visitors
-        self._kept: OrderedDict[tuple[int, str | None, str | None], Page] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Page] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_FOR_PROGRAMS):
@@ -82,34 +89,28 @@ class ErrorPages:
     async def tell(self, start: Message, problem: dict[str, Any], scope: Scope, send: Send) -> None:
         headers = [(name, value) for name, value in start["headers"] if name.lower() not in _REPLACED]
         retry_after = next((value.decode() for name, value in headers if name.lower() == b"retry-after"), None)
-        page = self._page(start["status"], problem.get("detail"), retry_after)
+        page = self._page(start["status"], problem, retry_after)
         await self._visitors.answer(Shown(page, start["status"], tuple(headers)), self._visitors.of(scope), scope, send)
 
-    def _page(self, status: int, detail: str | None, retry_after_s: str | None) -> Page:
-        title, text, wants_detail = _WORDS.get(
-            status, ("That did not work", "Please go on from the front page.", False)
-        )
-        told = detail if wants_detail else None
-        key = (status, told, retry_after_s)
+    def _page(self, status: int, problem: Mapping[str, Any], retry_after_s: str | None) -> Page:
+        overloaded = problem.get("code") == "overloaded"
+        words = _OVERLOADED if overloaded else _BY_STATUS.get(status, _OTHERWISE)
+        detail = str(problem.get("detail", "")) if words.detail_helps else ""
+        text = " ".join(part for part in (words.text, detail, _wait(retry_after_s)) if part)
+        key = (words.title, text)
         if (page := self._kept.get(key)) is not None:
             return page
-        said = [part for part in (text, told, _wait(retry_after_s)) if part]
-        page = self._renderer.page(
-            "refused.html",
-            title=title,
-            text=" ".join(said),
-            names=(),
-            links=[("To the front page", "/"), ("To your cart", "/cart")],
-        )
+        links = [("To the front page", "/"), ("To your cart", "/cart")]
+        page = self._renderer.page("refused.html", title=words.title, text=text, names=(), links=links)
         self._kept[key] = page
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return page
 
 
-def _wait(retry_after_s: str | None) -> str | None:
+def _wait(retry_after_s: str | None) -> str:
     if retry_after_s is None or not retry_after_s.isdigit():
-        return None
+        return ""
     return "Try again in a second." if retry_after_s in ("0", "1") else f"Try again in {retry_after_s} seconds."
 
 

@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,7 +213,7 @@ def _problem(status: int, code: str, **extra: Any) -> Answer:
 class FakeFrame(Frame):
     """A frame whose upstreams are the fake shop, and whose clock a test may turn."""
 
-    def __init__(self, shop: FakeShop) -> None:
+    def __init__(self, shop: FakeShop, **environment: str) -> None:
         settings = Settings.from_environment(
             {
                 "SHOP_ROLE": "gateway",
@@ -221,6 +221,7 @@ class FakeFrame(Frame):
                 "SHOP_RATE_LIMIT_RPS": "0",
                 "SHOP_LOG_REQUESTS": "off",
             }
+            | environment
         )
         super().__init__(settings, Log(logging.getLogger("demo_shop.tests"), {}))
         self._shop = shop
@@ -245,6 +246,17 @@ def frame(fake_shop: FakeShop) -> FakeFrame:
 @pytest.fixture
 def gateway(frame: FakeFrame) -> Any:
     return frame.traffic(create(frame))
+
+
+@pytest.fixture
+def gateway_with(fake_shop: FakeShop) -> Callable[..., Any]:
+    """Makes a gateway with these environment variables."""
+
+    def make(**environment: str) -> Any:
+        frame = FakeFrame(fake_shop, **environment)
+        return frame.traffic(create(frame))
+
+    return make
 
 
 @pytest.fixture

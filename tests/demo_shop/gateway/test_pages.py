@@ -234,6 +234,19 @@ def test_without_a_catalogue_a_new_page_says_try_again(browser: TestClient, fake
     assert "Try again in a second." in answer.text
 
 
+def test_who_asks_too_often_is_told_in_words_when_to_come_back(gateway_with: Any) -> None:
+    gateway = gateway_with(SHOP_RATE_LIMIT_RPS="0.01", SHOP_RATE_LIMIT_BURST="1")
+    with TestClient(gateway, headers={"User-Agent": "Mozilla/5.0"}) as hasty:
+        hasty.get("/")
+
+        answer = hasty.get("/")
+
+    assert answer.status_code == 429
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "You are very quick" in answer.text
+    assert f"Try again in {answer.headers['retry-after']} seconds." in answer.text
+
+
 def test_without_a_catalogue_a_known_page_is_still_shown(browser: TestClient, fake_shop: Any) -> None:
     browser.get("/product/1")
     fake_shop.away = {"catalog"}
