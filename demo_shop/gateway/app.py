@@ -83,10 +83,19 @@ def create(frame: Frame) -> FastAPI:
     frame.background("pressure", pressure.run)
     frame.background("page renderers", _closing(pages, texts))
     frame.manage(pressure.management_routes())
-    frame.ready_when("catalog", Reachable(frame.upstream("catalog"), "/categories"))
-    frame.report_when("cart", Reachable(frame.upstream("cart"), "/carts/gateway-looks-whether-carts-answer"))
-    frame.report_when("checkout", Reachable(frame.upstream("checkout"), f"/orders/{_NO_ORDER}"))
+    _watch_services(frame)
     return app
+
+
+def _watch_services(frame: Frame) -> None:
+    """Without a catalogue there is nothing to show; without carts or orders there still is."""
+
+    def reachable(role: str, path: str) -> Reachable:
+        return Reachable(frame.upstream(role), path, frame.clock)
+
+    frame.ready_when("catalog", reachable("catalog", "/categories"))
+    frame.report_when("cart", reachable("cart", "/carts/gateway-looks-whether-carts-answer"))
+    frame.report_when("checkout", reachable("checkout", f"/orders/{_NO_ORDER}"))
 
 
 def _storefront(frame: Frame, dimmer: Dimmer) -> Storefront:

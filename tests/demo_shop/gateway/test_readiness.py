@@ -31,3 +31,16 @@ def test_browsing_goes_on_without_carts_and_orders(frame: Any, gateway: Any, fak
 
     assert ready
     assert found == {"catalog": True, "cart": True, "checkout": True, role: False}
+
+
+def test_a_service_that_restarts_takes_no_gateway_out(frame: Any, gateway: Any, fake_shop: Any) -> None:
+    checks_of(frame)
+    fake_shop.away = {"catalog"}
+
+    frame.ahead_s += 4.0
+    soon, _ = checks_of(frame)
+    frame.ahead_s += 4.0
+    later, _ = checks_of(frame)
+
+    assert soon
+    assert not later
