@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import psycopg
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 from demo_shop.frame.problems import StoreUnavailable
 
 #: Seconds; 1 ms to 30 s. Delays below the first mean that the standby had replayed the write before we could ask.

@@ -14,7 +14,8 @@ from redis.exceptions import RedisError
 
 from demo_shop.checkout.errors import StepUnavailable
 from demo_shop.checkout.model import Line
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 from demo_shop.frame.logs import Log
 from demo_shop.frame.problems import StoreUnavailable
 

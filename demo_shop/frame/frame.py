@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from fastapi import FastAPI
@@ -33,10 +33,9 @@ from demo_shop.settings import Role, Settings
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from demo_shop.frame.connections import Member
     from demo_shop.frame.database import Database
     from demo_shop.frame.upstream import Upstream
-
-Member = Literal["read-write", "prefer-standby", "standby"]
 
 
 class Frame:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 from demo_shop.inventory.model import Allotment, Ask, Line, Outcome, Reservation, State, Stock, allot
 
 _WITHIN_S: Final = 5.0

@@ -8,7 +8,8 @@ from typing import Final
 
 from demo_shop.faults.board import FaultBoard
 from demo_shop.faults.catalogue import FaultName
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 
 _MOST_RESERVED: Final = 10
 _BREATH_S: Final = 0.05  # between two holds, so that those who wait get their turn

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 
 LOW_STOCK: Final = 5  # fewer than this may be sold out by the next visitors
 FORGOTTEN_AFTER_MIN: Final = 15

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 from demo_shop.pricing.assortment import Assortment
 from demo_shop.pricing.demand import OrderUnreadable, RecentDemand, read_order
 

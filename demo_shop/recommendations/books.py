@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 from psycopg.rows import DictRow
 
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 from demo_shop.recommendations.table import NeighbourTable, Shelf
 
 # Enough to fill the longest list when none of the first ones may be shown.

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from demo_shop.frame.database import Connection, Database
+from demo_shop.frame.connections import Connection
+from demo_shop.frame.database import Database
 from demo_shop.frame.metrics import Metrics
 from demo_shop.frame.problems import StoreUnavailable
 from demo_shop.settings import DatabaseSettings
