@@ -24,8 +24,8 @@ class State(StrEnum):
 class LatencyModel:
     """Log-normal, as the answers of remote services are, cut at `longest_s`."""
 
-    median_s: float = 0.040
-    p99_s: float = 0.250
+    median_s: float = 0.020
+    p99_s: float = 0.080
     longest_s: float = 1.0
 
     def draw_s(self, rng: random.Random) -> float:
