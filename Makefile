@@ -33,7 +33,7 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml -o requirements/core.txt $(LOCK_FLAGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra dev --extra dask --extra train --extra shop --extra chaos -c requirements/core.txt pyproject.toml -o requirements/dev.txt $(LOCK_FLAGS)
+		--extra dev --extra dask --extra train --extra operator --extra shop --extra chaos -c requirements/core.txt pyproject.toml -o requirements/dev.txt $(LOCK_FLAGS)
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['shop'], sep='\n')" \
 		| $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-c requirements/dev.txt - -o requirements/shop.txt $(LOCK_FLAGS)
