@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from chaos.local_shop import LocalShop, local_shop
-from chaos.shop_bench import capacity, failures
+from chaos.shop_bench import capacity, failures, prices
 from chaos.shop_bench.figure import Figure
 from chaos.shop_bench.memory import memory_below
 
@@ -43,6 +43,7 @@ def parts(folder: Path, seed: int, kills: int, times: int) -> dict[str, Callable
         "page": lambda shop: [capacity.cached_page(shop)],
         "mix": lambda shop: [capacity.mixed_load(shop, folder / "mix", seed)],
         "checkout": lambda shop: [capacity.checkout_latency(shop, folder / "checkout", seed)],
+        "price": lambda shop: [prices.price_change(shop)],
         "replica": lambda shop: [failures.replica_visibility(shop)],
         "switchover": lambda shop: failures.planned_switchover(shop, folder / "switchover", seed, times),
         "loss": lambda shop: failures.unplanned_loss(shop, times),
@@ -50,7 +51,7 @@ def parts(folder: Path, seed: int, kills: int, times: int) -> dict[str, Callable
     }
 
 
-PARTS = ("start", "page", "mix", "checkout", "replica", "switchover", "loss", "kills")
+PARTS = ("start", "page", "mix", "checkout", "price", "replica", "switchover", "loss", "kills")
 
 
 def measure(

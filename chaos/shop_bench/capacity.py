@@ -17,7 +17,7 @@ from chaos.local_shop import LocalShop
 from chaos.shop_bench.figure import Figure, quantile
 
 SLO_MS = 400.0
-STEPS_RPS = (30.0, 60.0, 80.0, 100.0, 125.0, 150.0, 180.0)
+STEPS_RPS = (30.0, 60.0, 80.0, 100.0, 125.0, 150.0, 200.0, 250.0, 300.0)
 _STEP_S = 25.0
 _WARM_UP_S = 10.0
 _MOST_FAILED = 0.001

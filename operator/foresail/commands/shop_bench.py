@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def bench_shop(
     parts: Annotated[
-        str, typer.Option(help="Which: start,page,mix,checkout,replica,switchover,loss,kills; default all.")
+        str, typer.Option(help="Which: start,page,mix,checkout,price,replica,switchover,loss,kills; default all.")
     ] = "",
     out: Annotated[Path, typer.Option(help="Folder for ledgers, records and figures.json.")] = Path("out/bench-shop"),
     seed: Annotated[int, typer.Option(help="Of load and kills.")] = 1,
