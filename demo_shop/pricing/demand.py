@@ -21,10 +21,13 @@ class Ordered:
 
 
 def read_order(text: bytes | str | None) -> Ordered | None:
-    """What the order took; None for one that was rejected. Raises `OrderUnreadable`."""
+    """What the order took; None for one that was rejected, or that the synthetic probe placed: it wants nothing.
+
+    Raises `OrderUnreadable`.
+    """
     try:
         order = json.loads(text or b"")
-        if order.get("state") == "rejected":
+        if order.get("state") == "rejected" or order.get("synthetic"):
             return None
         units = tuple((int(line["product_id"]), int(line["quantity"])) for line in order["lines"])
         return Ordered(str(order["id"]), units)

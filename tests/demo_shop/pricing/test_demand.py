@@ -60,6 +60,11 @@ def test_a_rejected_order_took_nothing() -> None:
     assert read_order(json.dumps({"id": "a", "state": "rejected", "lines": [{"product_id": 7, "quantity": 2}]})) is None
 
 
+def test_the_synthetic_probe_moves_no_price() -> None:
+    order = {"id": "a", "state": "confirmed", "synthetic": True, "lines": [{"product_id": 7, "quantity": 2}]}
+    assert read_order(json.dumps(order)) is None
+
+
 @pytest.mark.parametrize(
     "text", [None, b"", b"{", b"[]", b"7", b'{"id": "a"}', b'{"id": "a", "lines": [{}]}', b'{"id": "a", "lines": [7]}']
 )
