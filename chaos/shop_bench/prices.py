@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -21,11 +23,10 @@ def price_change(shop: LocalShop, products: tuple[int, ...] = (25, 26, 27, 28, 2
     delays_s = []
     for product in products:
         before_cents = _price_cents(shop, product)
-        with _connected(shop) as connection:
+        with _nearly_sold_out(shop, product):
             changed_at_s = time.monotonic()
-            _leave(connection, product, _LEFT)
-        wait_for("another price", lambda p=product, b=before_cents: _price_cents(shop, p) != b, 30.0, pause_s=0.1)  # type: ignore[misc]
-        delays_s.append(time.monotonic() - changed_at_s)
+            _wait_for_another(shop, product, before_cents)
+            delays_s.append(time.monotonic() - changed_at_s)
     return Figure(
         "change of stock → its price on the page (longest)",
         max(delays_s),
@@ -36,21 +37,38 @@ def price_change(shop: LocalShop, products: tuple[int, ...] = (25, 26, 27, 28, 2
     )
 
 
+def _wait_for_another(shop: LocalShop, product: int, price_cents: int) -> None:
+    wait_for("another price", lambda: _price_cents(shop, product) != price_cents, 30.0, pause_s=0.1)
+
+
+@contextmanager
+def _nearly_sold_out(shop: LocalShop, product: int) -> Iterator[None]:
+    """Takes all but a few pieces off the shelf and puts them back: the books must agree with the orders again."""
+    with _connected(shop) as connection:
+        row = connection.execute("SELECT on_hand FROM stock WHERE product_id = %s FOR UPDATE", (product,)).fetchone()
+        assert row is not None
+        taken = max(0, row[0] - _LEFT)
+        _move(connection, product, -taken)
+        connection.commit()
+        try:
+            yield
+        finally:
+            _move(connection, product, taken)
+            connection.execute("DELETE FROM stock_movements WHERE key LIKE %s", (f"{_KEY}%",))
+            connection.commit()
+
+
 def _connected(shop: LocalShop) -> psycopg.Connection[Any]:
     arguments: Any = shop.dsn()
     return psycopg.connect(**arguments)
 
 
-def _leave(connection: psycopg.Connection[Any], product: int, left: int) -> None:
-    """Takes all but so many pieces off the shelf, with the movement that the books want."""
-    row = connection.execute("SELECT on_hand FROM stock WHERE product_id = %s FOR UPDATE", (product,)).fetchone()
-    if row is None or row[0] <= left:
-        return
+def _move(connection: psycopg.Connection[Any], product: int, quantity: int) -> None:
     connection.execute(
-        "INSERT INTO stock_movements (key, product_id, quantity) VALUES (%s, %s, %s)", (_KEY, product, left - row[0])
+        "INSERT INTO stock_movements (key, product_id, quantity) VALUES (%s, %s, %s)",
+        (f"{_KEY}{quantity:+d}", product, quantity),
     )
-    connection.execute("UPDATE stock SET on_hand = %s WHERE product_id = %s", (left, product))
-    connection.commit()
+    connection.execute("UPDATE stock SET on_hand = on_hand + %s WHERE product_id = %s", (quantity, product))
 
 
 def _price_cents(shop: LocalShop, product: int) -> int:
