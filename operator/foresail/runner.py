@@ -139,6 +139,15 @@ class Runner:
             self.slow.passed(self._clocks.steady())
         return max(0.0, min(self.slow.next_s, self.fast.next_s) - self._clocks.steady())
 
+    def last_tick_age_s(self) -> float | None:
+        """Since the end of the last slow tick that did not fail, None: there was none. From any thread."""
+        at_s = self.progress.last_tick_at_s
+        return None if at_s is None else self._clocks.steady() - at_s
+
+    def age_s(self) -> float:
+        """Since this runner was made. From any thread."""
+        return self._clocks.steady() - self.progress.started_at_s
+
     def _follow_leadership(self) -> bool:
         """Begins and ends terms. True: a term has begun, so that the first tick should not wait."""
         leads, epoch = self._leadership.leads, self._leadership.epoch
