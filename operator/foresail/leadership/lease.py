@@ -111,9 +111,12 @@ class KubernetesLease:
 
 
 def micro_time(unix_s: float) -> str:
-    """A time as Leases write it, RFC 3339 with microseconds: for people and other controllers."""
+    """A time as Leases and Events write it, RFC 3339 with microseconds: for people and other controllers.
+
+    Never with none: the client parses times and writes them anew, then without a fraction, which the API refuses.
+    """
     moment = datetime.datetime.fromtimestamp(unix_s, datetime.UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.replace(microsecond=max(1, moment.microsecond)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _record(lease: client.V1Lease) -> LeaseRecord:
