@@ -7,6 +7,7 @@ import typer
 from foresail.commands import (
     backtest,
     corpus,
+    crd,
     explain,
     failures,
     load,
@@ -43,6 +44,7 @@ app.command("backtest-failures")(failures.backtest_failures)
 app.command("train")(train.train)
 app.command("load")(load.load)
 app.command("reconcile")(load.reconcile)
+app.command("crd")(crd.crd)
 app.add_typer(models.app, name="models")
 
 
