@@ -1,0 +1,1 @@
+"""Kubernetes in Docker: the same interface where an engine is there."""
