@@ -37,6 +37,9 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['shop'], sep='\n')" \
 		| $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-c requirements/dev.txt - -o requirements/shop.txt $(LOCK_FLAGS)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--extra operator $(foreach name,numba llvmlite joblib jinja2 markupsafe,--no-emit-package $(name)) \
+		-c requirements/dev.txt pyproject.toml -o requirements/operator.txt $(LOCK_FLAGS)
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt $(LOCK_FLAGS)
 
@@ -69,3 +72,11 @@ clean: ## remove what the targets made
 .venv/dev.stamp: .venv/core.stamp requirements/dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	touch $@
+
+.PHONY: cluster-up cluster-down
+cluster-up: .venv/dev.stamp ## a real Kubernetes of three nodes in two zones on this machine; builds it the first time (needs root)
+	$(BIN)/foresail cluster build
+	$(BIN)/foresail cluster up $(CLUSTER_OPTIONS)
+
+cluster-down: .venv/dev.stamp ## take it away; nothing of it is left
+	$(BIN)/foresail cluster down

@@ -6,6 +6,7 @@ import typer
 
 from foresail.commands import (
     backtest,
+    cluster,
     corpus,
     crd,
     explain,
@@ -46,6 +47,7 @@ app.command("load")(load.load)
 app.command("reconcile")(load.reconcile)
 app.command("crd")(crd.crd)
 app.add_typer(models.app, name="models")
+app.add_typer(cluster.app, name="cluster")
 
 
 def main() -> None:
