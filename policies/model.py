@@ -193,7 +193,7 @@ class DatabaseSeen:
     workload: str
     primary: MemberSeen | None
     standbys: tuple[MemberSeen, ...] = ()
-    long_transaction: bool = False
+    long_transaction: bool | None = False  # None: nobody tells
     switching: bool = False
 
 

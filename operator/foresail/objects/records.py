@@ -27,9 +27,7 @@ class Meta:
     name: str
     uid: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(
-        default_factory=dict
-    )  # those that mean something to us
+    annotations: Mapping[str, str] = field(default_factory=dict)  # those that mean something to us
     owner: Owner | None = None
     generation: int | None = None
     resource_version: str | None = None

@@ -1,0 +1,171 @@
+"""The eyes of the fast lane: once a second, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from foresail.objects.fast_plan import FastPlan, GatewayPod, Peer
+from foresail.objects.gateway_counters import CounterSpec, Counts, GatewayMeter, metered, read_counts
+from foresail.objects.probing import ProbeSettings, probe_all
+from foresail.objects.vantages import VantageReport, Vantages, probes_seen, published, received
+from policies.model import ProbeSeen
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FastSettings:
+    """period_s: between two rounds. timeout_s: of a gateway's metrics page and of a peer's report. page_bytes: a longer
+    page is not read. stale_s: an older look says nothing."""
+
+    period_s: float = 1.0
+    timeout_s: float = 0.8
+    page_bytes: int = 8 * 1024 * 1024
+    stale_s: float = 3.0
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    counter: CounterSpec = field(default_factory=CounterSpec)
+
+
+@dataclass(frozen=True, slots=True)
+class FastLook:
+    """What one round saw; fields are those of `policies.model.FastSeen`."""
+
+    at_s: float
+    probes: tuple[ProbeSeen, ...] = ()
+    gateway_failed_ratio: float | None = None
+    gateway_rate_rps: float | None = None
+    gateway_recent_rps: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+class FastWatch:
+    """`plan` says what to look at and must answer at once; `others` are vantage points beside the peers in it."""
+
+    def __init__(
+        self,
+        plan: Callable[[], FastPlan],
+        settings: FastSettings | None = None,
+        others: Vantages | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._plan = plan
+        self._settings = settings or FastSettings()
+        self._others = others
+        self._clock = clock
+        self._meter = GatewayMeter()
+        self._own: tuple[float, VantageReport] | None = None
+        self._look: FastLook | None = None
+        self._stop = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="fast-watch", daemon=True)
+
+    def look(self, now_s: float) -> FastLook:
+        """The newest round; one without probes where the last is too old to mean anything."""
+        newest = self._look
+        return FastLook(now_s) if newest is None or now_s - newest.at_s > self._settings.stale_s else newest
+
+    def published(self, now_s: float) -> dict[str, object] | None:
+        """Our own probes as a peer reads them; None before the first round."""
+        own = self._own
+        return None if own is None else published(own[1], max(0.0, now_s - own[0]))
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        loop, wake = self._loop, self._wake
+        if loop is not None and wake is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(wake.set)
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    async def look_once(self, session: aiohttp.ClientSession) -> FastLook:
+        """Probes, metrics pages and peers' reports of this second, all at once."""
+        plan = self._plan()
+        probing = asyncio.create_task(probe_all(plan.probed, self._settings.probe))
+        reading = asyncio.create_task(self._read_gateways(session, plan.gateways))
+        asking = asyncio.create_task(self._ask_peers(session, plan.peers))
+        await asyncio.gather(probing, reading, asking)
+        at_s = self._clock()
+        own = VantageReport(plan.zone, probing.result())
+        self._own = (at_s, own)
+        beside = () if self._others is None else self._others.reports(at_s)
+        look = FastLook(
+            at_s=at_s,
+            probes=probes_seen(plan.probed, (own, *asking.result(), *beside)),
+            gateway_failed_ratio=self._meter.failed_ratio,
+            gateway_rate_rps=self._meter.rate_rps,
+            gateway_recent_rps=dict(self._meter.recent_rps),
+        )
+        self._look = look
+        return look
+
+    async def _read_gateways(self, session: aiohttp.ClientSession, pods: Iterable[GatewayPod]) -> None:
+        asked = tuple(pods)
+        pages = await asyncio.gather(*(self._page(session, pod.url) for pod in asked))
+        readings: dict[str, dict[str, Counts | None]] = {}
+        for pod, page in zip(asked, pages, strict=True):
+            counts = None if page is None else read_counts(page, self._settings.counter)
+            readings.setdefault(pod.workload, {})[pod.pod] = counts
+        self._meter = metered(self._meter, readings, self._clock())
+
+    async def _ask_peers(self, session: aiohttp.ClientSession, peers: Iterable[Peer]) -> tuple[VantageReport, ...]:
+        return tuple(await asyncio.gather(*(self._ask_peer(session, peer) for peer in peers)))
+
+    async def _ask_peer(self, session: aiohttp.ClientSession, peer: Peer) -> VantageReport:
+        try:
+            async with session.get(peer.url) as answer:
+                value = await answer.json(content_type=None) if answer.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            value = None
+        return received(value, peer.zone)
+
+    async def _page(self, session: aiohttp.ClientSession, url: str) -> str | None:
+        try:
+            async with session.get(url) as answer:
+                if answer.status != 200:
+                    return None
+                body = bytearray()
+                async for part in answer.content.iter_any():
+                    body += part
+                    if len(body) > self._settings.page_bytes:
+                        return None
+                return body.decode("utf-8", "replace")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return None
+
+    def session(self) -> aiohttp.ClientSession:
+        """Connections stay open from second to second. Proxies of the environment are passed by: these are pod IPs."""
+        timeout = aiohttp.ClientTimeout(total=self._settings.timeout_s)
+        return aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0), trust_env=False)
+
+    def _run(self) -> None:
+        asyncio.run(self._watch())
+
+    async def _watch(self) -> None:
+        self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
+        async with self.session() as session:
+            begins_at_s = self._loop.time()
+            while not self._stop.is_set():
+                try:
+                    await self.look_once(session)
+                except Exception:  # noqa: BLE001 - a thread that dies would leave the fast lane blind without a word
+                    _log.exception("fast_watch_error")
+                begins_at_s = max(begins_at_s + self._settings.period_s, self._loop.time())
+                await self._pause_until(begins_at_s)
+
+    async def _pause_until(self, at_s: float) -> None:
+        assert self._loop is not None and self._wake is not None
+        try:
+            async with asyncio.timeout_at(at_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
