@@ -18,7 +18,7 @@ from chaos.load.reconcile import Reconciliation, settled
 from chaos.load.run import run_load
 from chaos.load.shapes import shaped
 from chaos.load.summary import LoadSummary
-from chaos.local_shop import LocalShop
+from chaos.local_shop import LocalShop, wait_for
 
 
 @dataclass(slots=True)
@@ -33,6 +33,10 @@ class BackgroundLoad:
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def wait_until_it_sends(self, limit_s: float = 60.0) -> None:
+        """What is done to the shop before would hit the load's preparation, not the load. Raises `ShopFailed`."""
+        wait_for("the load to begin", lambda: self.failure is not None or self.plan.records.is_file(), limit_s)
 
     def finished(self) -> LoadSummary:
         """Waits for the end. Raises what the run raised."""
@@ -67,6 +71,7 @@ def load_beside(
     )
     load = BackgroundLoad(plan)
     load.start()
+    load.wait_until_it_sends()
     yield load
 
 
