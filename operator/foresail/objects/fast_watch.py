@@ -87,6 +87,9 @@ class FastWatch:
         if self._thread.is_alive():
             self._thread.join(5.0)
 
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
     async def look_once(self, session: aiohttp.ClientSession) -> FastLook:
         """Probes, metrics pages and peers' reports of this second, all at once."""
         plan = self._plan()
