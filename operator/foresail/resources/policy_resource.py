@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from foresail.resources.crd import API_VERSION, KIND
 from foresail.resources.problems import PolicyName, Problem, ProblemKind
@@ -86,24 +87,35 @@ def _spec(name: PolicyName, body: Mapping[str, Any]) -> tuple[Spec | None, tuple
 
 
 def _problems_of(name: PolicyName, error: ValidationError) -> Iterable[Problem]:
-    for mistake in error.errors(include_url=False, include_input=False):
+    mistakes = error.errors(include_url=False, include_input=False)
+    for mistake in mistakes:
         path = _path(("spec", *mistake["loc"]))
         if mistake["type"] == BROKEN_RULES:
             for field, message in mistake["ctx"]["broken"]:
                 yield _invalid(name, f"{path}.{field}", message)
-        else:
-            yield _invalid(name, path, _told(mistake["type"], mistake["msg"]))
+        elif mistake["type"] != "too_short" or not any(_within(other["loc"], mistake["loc"]) for other in mistakes):
+            # A list is also called too short when its items are wrong; that they are wrong is enough.
+            yield _invalid(name, path, _told(mistake))
 
 
-#: What to do about pydantic's commonest findings, where its own words do not say it.
-_FIXES = {
-    "extra_forbidden": "this field does not exist: remove it or correct its name",
-    "missing": "it is missing: add it",
-}
+def _within(inner: Sequence[int | str], outer: Sequence[int | str]) -> bool:
+    return len(inner) > len(outer) and tuple(inner[: len(outer)]) == tuple(outer)
 
 
-def _told(kind: str, message: str) -> str:
-    return _FIXES.get(kind, f"{message[:1].lower()}{message[1:]}: change it")
+def _told(mistake: ErrorDetails) -> str:
+    """A finding of pydantic's with what to do about it."""
+    match mistake["type"]:
+        case "extra_forbidden":
+            return "this field does not exist: remove it or correct its name"
+        case "missing":
+            return "it is missing: add it"
+        case "too_short":
+            return f"it has {mistake['ctx']['actual_length']} items: give at least {mistake['ctx']['min_length']}"
+        case "too_long":
+            return f"it has too many items: give at most {mistake['ctx']['max_length']}"
+        case "tuple_type":
+            return "input should be a list: change it"
+    return f"{mistake['msg'][:1].lower()}{mistake['msg'][1:]}: change it"
 
 
 def _path(parts: Iterable[int | str]) -> str:
