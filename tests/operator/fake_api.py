@@ -10,8 +10,8 @@
 
 What it serves: get, list (label and field selectors, limit/continue), watch (bookmarks, 410 after `forget_history`),
 create, replace, delete (uid preconditions), JSON patch with `test`, merge patch, the subresources status, scale and
-eviction (budgets answer 429), resourceVersion conflicts as 409, discovery, `/version`. Kinds: `fake_store.RESOURCES`;
-`without("scaledobjects")` is a cluster that lacks the kind, `serve(Resource(...))` adds one.
+eviction (budgets answer 429), `dryRun`, resourceVersion conflicts as 409, discovery, `/version`. Kinds:
+`fake_store.RESOURCES`; `without("scaledobjects")` is a cluster that lacks the kind, `serve(Resource(...))` adds one.
 
 What can be made to fail, each with a `match` (text in "VERB /path", every request where it is empty):
 `fail(500, match=..., times=1)`, `forbid("patch", "pods")` (403), `hang(match=...)` until `heal()`; `down()` refuses
@@ -210,7 +210,11 @@ class FakeApi:
         try:
             route = fake_routes.parse(self.store, request.path)
             self._authorize(request, route)
-            answer = fake_routes.answer(self.store, route, request, stopping)
+            if request.query.get("dryRun"):
+                with self.store.untouched():
+                    answer = fake_routes.answer(self.store, route, request, stopping)
+            else:
+                answer = fake_routes.answer(self.store, route, request, stopping)
         except Refusal as refusal:
             answer = fake_routes.refused(refusal)
         self._disturb(request, after=True)

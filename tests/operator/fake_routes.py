@@ -133,19 +133,18 @@ def _watch(
                 yield {"type": "ADDED", "object": row}
     while not stopping() and (left_s := ends_at - time.monotonic()) > 0:
         try:
-            events = list(store.since(resource, route.namespace, seen))
+            with store.changed:
+                events = list(store.since(resource, route.namespace, seen))
+                seen = store.version  # of all kinds: what the others do must not keep this one awake
         except Refusal as refusal:
             yield {"type": "ERROR", "object": refused(refusal).body}
             return
-        for at, event, row in events:
-            seen = at
+        for _, event, row in events:
             if fits(row):
                 yield {"type": event, "object": row}
         with store.changed:
             if not stopping() and store.version <= seen:
                 store.changed.wait(min(left_s, 0.5))
-            if not events:
-                seen = max(seen, store.oldest_version)
     if request.query.get("allowWatchBookmarks") in ("1", "true", "True") and not stopping():
         meta = {"resourceVersion": str(store.version)}
         yield {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import threading
 import uuid
@@ -163,6 +164,16 @@ class Store:
             for at, event, kind, row in self.history:
                 if at > version and kind == resource and namespace in (None, row["metadata"].get("namespace", "")):
                     yield at, event, copy.deepcopy(row)
+
+    @contextlib.contextmanager
+    def untouched(self) -> Iterator[None]:
+        """As `dryRun=All`: what happens inside is forgotten."""
+        with self.changed:
+            before = copy.deepcopy(self.objects), list(self.history), self.version
+            try:
+                yield
+            finally:
+                self.objects, self.history, self.version = before
 
     def forget_history(self) -> None:
         """As after compaction: a watch from before now is answered 410 Gone."""

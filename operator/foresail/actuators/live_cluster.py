@@ -1,0 +1,276 @@
+"""Hands of the control loop on a real cluster: the `Cluster` port over the API server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from kubernetes import client
+
+from foresail.actuators import brownout, floors, replacement, scale, switchover, traffic, weights, zones
+from foresail.actuators.api import Api, Fence
+from foresail.actuators.intents import Intent, Intents
+from foresail.actuators.management import PodHttp
+from foresail.actuators.refusals import ActRefused, RefusalReason, Refused
+from foresail.actuators.revert import Reverted, Reverter
+from foresail.actuators.settings import ActuatorSettings
+from foresail.actuators.standing import Remembered, Stamp
+from foresail.actuators.targets import Directory, WorkloadTarget
+from policies.decision import (
+    Action,
+    Decision,
+    DetachPod,
+    EvictPod,
+    ReattachPod,
+    RestoreZone,
+    SetBrownout,
+    SetFloor,
+    SetScale,
+    SetTraffic,
+    SetWeights,
+    ShiftZone,
+    SwitchOver,
+)
+
+SWITCHING_TAKES_S = 60.0  # a switchover that was asked for is not asked for again within this
+INTENT_LASTS_S = 3600.0  # one that nobody came back to is history
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action, for events and metrics. `partial`: what did not work while the act itself did."""
+
+    at_s: float
+    action: Action
+    decision: str
+    refused: Refused | None = None
+    partial: tuple[Refused, ...] = ()
+
+
+class LiveCluster:
+    """Applies actions, each idempotent, fenced and reversible. For one thread.
+
+    `record` hears of every outcome. `before_write` is called with the time before anything is written: memory is
+    checkpointed before acts.
+    """
+
+    def __init__(
+        self,
+        api_client: client.ApiClient,
+        directory: Directory,
+        fence: Fence,
+        settings: ActuatorSettings,
+        record: Callable[[Outcome], None] | None = None,
+    ) -> None:
+        self.before_write: Callable[[float], None] | None = None
+        self._api = Api(api_client, fence, settings.api_timeout_s)
+        self._http = PodHttp(self._api.check_fence, settings.pod_timeout_s)
+        self._directory, self._fence, self._settings = directory, fence, settings
+        self._record = record
+        self._memory = Remembered()
+        self._intents = Intents(self._api, settings.namespace, settings.identity)
+        self._reverter = Reverter(self._api, settings, self._memory, directory, self._http)
+        self._epoch: int | None = None  # the term whose intents we hold
+        self._listed = False  # whether the marks of earlier terms are known
+        self._weighed_at_s: dict[str, float] = {}
+
+    def close(self) -> None:
+        self._http.close()
+
+    def apply(self, action: Action, decision: Decision, now_s: float) -> bool:
+        """False: refused, and `record` was told why."""
+        refused: Refused | None = None
+        partial: list[ActRefused] = []
+        try:
+            self._api.check_fence(self._settings.api_timeout_s)
+            if self.before_write is not None:
+                self.before_write(now_s)
+            self._lead(now_s)
+            partial = self._do(action, decision.id, now_s)
+        except ActRefused as error:
+            refused = error.refused
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # An object of another shape than its kind promises. It must not end the loop for all other workloads.
+            refused = Refused(RefusalReason.MALFORMED, f"{type(action).__name__}: {type(error).__name__}: {error}")
+        if self._record is not None:
+            said = tuple(error.refused for error in partial)
+            self._record(Outcome(now_s, action, decision.id, refused, said))
+        return refused is None
+
+    def settle(self, now_s: float) -> Reverted:
+        """Takes back what has expired and keeps shifted zones empty. Call every tick; nothing due costs no request.
+
+        What a predecessor left is looked for once in each term of leadership.
+        """
+        if not self._fence.may_write(self._settings.api_timeout_s):
+            return Reverted()
+        try:
+            self._lead(now_s)
+        except ActRefused as error:
+            return Reverted(refused=(error.refused,))
+        reverted = Reverted()
+        if not self._listed or self._memory.due(now_s):
+            reverted = self._reverter.expired(now_s)
+            self._listed = self._listed or not reverted.refused
+            if not reverted.refused:
+                self._memory.drop_due(now_s)
+        left = [*reverted.refused, *self._tend_zones(now_s)]
+        return Reverted(reverted.undone, reverted.pending, tuple(left))
+
+    def revert_expired(self, now_s: float) -> Reverted:
+        """Looks at every object that carries our label. What is asked of a process that may know nothing."""
+        return self._reverter.expired(now_s)
+
+    def revert_all(self, now_s: float, periods_left: int | None = None) -> Reverted:
+        """`periods_left`: minutes in which floors have to be down, 0: at once, None: as long as it takes."""
+        return self._reverter.all(now_s, periods_left)
+
+    def _do(self, action: Action, decision: str, now_s: float) -> list[ActRefused]:
+        """What did not work beside the act itself. Raises `ActRefused` where the act did not happen."""
+        stamp = self._stamp(action, decision, now_s)
+        match action:
+            case SetFloor():
+                floors.set_floor(self._api, self._find(action.workload), action, stamp, self._memory)
+            case SetScale():
+                scale.set_scale(self._api, self._find(action.workload), action, stamp, self._memory)
+            case SetTraffic():
+                target, token = self._find(action.workload), self._settings.control_token_file
+                return traffic.set_traffic(self._api, target, action, stamp, self._memory, self._http, token)
+            case DetachPod():
+                replacement.detach(self._api, self._find(action.workload), action.pod, stamp, self._memory)
+            case ReattachPod():
+                path = self._find(action.workload).pod_path(action.pod)
+                replacement.reattach(self._api, path, self._memory)
+            case EvictPod():
+                target = self._find(action.workload)
+                replacement.evict(self._api, target.pod_path(action.pod), target.namespace)
+            case ShiftZone():
+                return self._shift(action, stamp)
+            case RestoreZone():
+                return self._restore(action.zone, action.workloads)
+            case SwitchOver():
+                self._switch_over(action, stamp)
+            case SetBrownout():
+                target, token = self._find(action.workload), self._settings.control_token_file
+                return brownout.set_brownout(self._api, target, action, stamp, self._http, token)
+            case SetWeights():
+                self._weigh(action, stamp)
+        return []
+
+    def _stamp(self, action: Action, decision: str, now_s: float) -> Stamp:
+        expires_at_s = getattr(action, "expires_at_s", None)
+        if isinstance(action, SetTraffic) and not action.on and expires_at_s is None:
+            raise ActRefused(RefusalReason.INVALID, f"{action.pod}: traffic off needs an expiry")
+        undoes = isinstance(action, SetTraffic) and action.on
+        if expires_at_s is not None and expires_at_s <= now_s and not undoes:
+            detail = f"{type(action).__name__} was to end {now_s - expires_at_s:.0f} s ago"
+            raise ActRefused(RefusalReason.ALREADY_EXPIRED, detail)
+        return Stamp(now_s, now_s if expires_at_s is None else expires_at_s, self._fence.epoch, decision)
+
+    def _find(self, workload: str) -> WorkloadTarget:
+        found = self._directory.find(workload)
+        if found is None:
+            raise ActRefused(RefusalReason.UNKNOWN_WORKLOAD, f"{workload} is no workload of this cluster")
+        return found
+
+    def _weigh(self, action: SetWeights, stamp: Stamp) -> None:
+        if not self._settings.weights:
+            raise ActRefused(RefusalReason.SWITCHED_OFF, "writing HTTPRoutes is switched off")
+        last_s = self._weighed_at_s.get(action.workload)
+        if last_s is not None and stamp.now_s - last_s < weights.LEAST_PERIOD_S:
+            detail = f"{action.workload}: its weights were written {stamp.now_s - last_s:.0f} s ago"
+            raise ActRefused(RefusalReason.TOO_SOON, detail)
+        if weights.set_weights(self._api, self._find(action.workload), action, stamp, self._memory):
+            self._weighed_at_s[action.workload] = stamp.now_s
+
+    # Acts of several steps
+
+    def _shift(self, action: ShiftZone, stamp: Stamp) -> list[ActRefused]:
+        """The intent stands as long as the shift: it knows whose pods are to be kept out of the zone."""
+        if not self._settings.zone_shift:
+            detail = "zone shifts need the right to cordon, which the chart did not give"
+            raise ActRefused(RefusalReason.SWITCHED_OFF, detail)
+        targets = [self._find(workload) for workload in action.workloads]
+        zones.check_shift(self._api, action.zone, targets)
+        self._intents.begin(_intent(_zone_key(action.zone), action, stamp))
+        return list(zones.shift(self._api, action.zone, targets, stamp, self._memory).left)
+
+    def _restore(self, zone: str, workloads: tuple[str, ...]) -> list[ActRefused]:
+        """The intent goes last, so that an interrupted return is gone on with."""
+        done = zones.restore(self._api, zone, [self._find(workload) for workload in workloads], self._memory)
+        if not done.left:
+            self._intents.finish(_zone_key(zone))
+        return list(done.left)
+
+    def _tend_zones(self, now_s: float) -> list[Refused]:
+        """Shifted zones that have expired go back; in the others, what is missing is done and new pods go out."""
+        refused: list[Refused] = []
+        for intent in [intent for intent in self._intents.open.values() if intent.act == ShiftZone.__name__]:
+            try:
+                zone, workloads = str(intent.action["zone"]), tuple(intent.action["workloads"])
+                expires_at_s = float(intent.action["expires_at_s"])
+                if now_s >= expires_at_s:
+                    left = self._restore(zone, workloads)
+                else:
+                    stamp = Stamp(now_s, expires_at_s, self._fence.epoch, intent.decision)
+                    targets = [self._find(workload) for workload in workloads]
+                    left = list(zones.shift(self._api, zone, targets, stamp, self._memory).left)
+                refused.extend(error.refused for error in left)
+            except ActRefused as error:
+                refused.append(error.refused)
+        return refused
+
+    def _switch_over(self, action: SwitchOver, stamp: Stamp) -> None:
+        """Asked once. Whether it happened is read from the cluster, now or at the next call."""
+        key = f"switchover/{action.database}"
+        urls = switchover.member_urls(self._api, self._find(action.workload))
+        view = switchover.cluster_view(self._http, urls, action.leader)
+        asked = self._intents.open.get(key)
+        if view.leader == action.candidate:
+            self._intents.finish(key)
+            return
+        if asked is not None and stamp.now_s - asked.at_s < SWITCHING_TAKES_S:
+            return  # it is under way
+        switchover.check(view, action)
+        self._intents.begin(_intent(key, action, stamp))
+        objection = switchover.ask(self._http, urls, action, self._settings.patroni_credentials_file)
+        if switchover.cluster_view(self._http, urls, action.candidate).leader == action.candidate:
+            self._intents.finish(key)
+        elif objection is not None:
+            self._intents.finish(key)
+            raise objection
+
+    # Terms of leadership
+
+    def _lead(self, now_s: float) -> None:
+        """Once a term: makes us the only writer of intents, and goes on with what a predecessor had begun."""
+        epoch = self._fence.epoch
+        if self._epoch == epoch:
+            return
+        self._listed = False
+        begun = self._intents.take_over(epoch)
+        self._epoch = epoch
+        for intent in begun:
+            if intent.act == ShiftZone.__name__:
+                self._resume_shift(intent, now_s)
+            elif now_s - intent.at_s >= INTENT_LASTS_S:
+                self._intents.finish(intent.key)
+
+    def _resume_shift(self, intent: Intent, now_s: float) -> None:
+        """Does the rest of it. A refusal here is met again by `settle`, which reports it."""
+        try:
+            action = ShiftZone(**(intent.action | {"workloads": tuple(intent.action["workloads"])}))
+            if now_s < action.expires_at_s:
+                stamp = Stamp(now_s, action.expires_at_s, self._fence.epoch, intent.decision)
+                targets = [self._find(workload) for workload in action.workloads]
+                zones.shift(self._api, action.zone, targets, stamp, self._memory)
+        except (ActRefused, KeyError, TypeError):
+            return
+
+
+def _zone_key(zone: str) -> str:
+    return f"zone/{zone}"
+
+
+def _intent(key: str, action: ShiftZone | SwitchOver, stamp: Stamp) -> Intent:
+    return Intent(key, type(action).__name__, asdict(action), stamp.now_s, stamp.epoch, stamp.decision)

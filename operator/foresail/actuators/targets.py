@@ -1,0 +1,126 @@
+"""From the name of a workload to the objects behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from foresail.actuators import paths
+from foresail.actuators.api import Api, Json
+from foresail.actuators.patching import ABSENT, find
+from foresail.actuators.paths import Kind
+from foresail.actuators.refusals import ActRefused, RefusalReason
+
+MANAGEMENT_PORT = 9090
+PATRONI_PORT = 8008
+
+
+@dataclass(frozen=True, slots=True)
+class Management:
+    """The management listener of a workload's pods (docs/shop-contracts.md)."""
+
+    port: int = MANAGEMENT_PORT
+    drain: bool = True
+    brownout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadTarget:
+    """Where the acts on one workload are to be written."""
+
+    key: str  # "namespace/name"
+    kind: Kind  # anything with a scale subresource
+    selector: Mapping[str, str]  # of its pods
+    hpa: str | None = None
+    scaled_object: str | None = None  # KEDA's, which owns the HPA
+    management: Management | None = None  # None: its pods have no such listener
+    route: str | None = None  # an HTTPRoute whose weights we may write
+    patroni_port: int = PATRONI_PORT
+
+    @property
+    def namespace(self) -> str:
+        return self.key.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.partition("/")[2]
+
+    @property
+    def path(self) -> str:
+        return paths.path(self.kind, self.namespace, self.name)
+
+    @property
+    def scale_path(self) -> str:
+        return paths.path(self.kind, self.namespace, self.name, "scale")
+
+    @property
+    def pods_path(self) -> str:
+        return paths.path(paths.PODS, self.namespace)
+
+    @property
+    def labels(self) -> str:
+        return ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
+
+    def pod_path(self, pod: str) -> str:
+        return paths.path(paths.PODS, self.namespace, pod)
+
+
+class Directory(Protocol):
+    """Knows what is behind a workload's name."""
+
+    def find(self, workload: str) -> WorkloadTarget | None:
+        """None: unknown. May raise `ActRefused`, for instance when two autoscalers claim it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDirectory:
+    """Asks the API server each time. `extras` holds what no object says: management listeners and routes."""
+
+    api: Api
+    extras: Mapping[str, WorkloadTarget] = field(default_factory=dict)
+    kinds: tuple[tuple[Kind, str], ...] = ((paths.DEPLOYMENTS, "Deployment"), (paths.STATEFUL_SETS, "StatefulSet"))
+
+    def find(self, workload: str) -> WorkloadTarget | None:
+        namespace, _, name = workload.partition("/")
+        extra = self.extras.get(workload)
+        for kind, kind_name in self.kinds:
+            try:
+                seen = self.api.get(paths.path(kind, namespace, name))
+            except ActRefused as refused:
+                if refused.reason is RefusalReason.NOT_FOUND:
+                    continue
+                raise
+            hpa = self._autoscaler(namespace, name, kind_name)
+            selector = find(seen, "spec", "selector", "matchLabels")
+            return WorkloadTarget(
+                key=workload,
+                kind=kind,
+                selector={} if selector is ABSENT else selector,
+                hpa=None if hpa is None else hpa["metadata"]["name"],
+                scaled_object=None if hpa is None else _keda_owner(hpa),
+                management=extra.management if extra else None,
+                route=extra.route if extra else None,
+                patroni_port=extra.patroni_port if extra else PATRONI_PORT,
+            )
+        return None
+
+    def _autoscaler(self, namespace: str, name: str, kind: str) -> Json | None:
+        found = []
+        for hpa in self.api.items(paths.path(paths.HPAS, namespace)):
+            target = find(hpa, "spec", "scaleTargetRef")
+            if target is not ABSENT and target.get("name") == name and target.get("kind") == kind:
+                found.append(hpa)
+        if len(found) > 1:
+            names = ", ".join(hpa["metadata"]["name"] for hpa in found)
+            detail = f"{namespace}/{name}: several HPAs scale it ({names}): leave one"
+            raise ActRefused(RefusalReason.AMBIGUOUS, detail)
+        return found[0] if found else None
+
+
+def _keda_owner(hpa: Json) -> str | None:
+    for owner in hpa["metadata"].get("ownerReferences") or ():
+        if owner.get("kind") == "ScaledObject" and str(owner.get("apiVersion", "")).startswith("keda.sh/"):
+            return str(owner["name"])
+    return None
