@@ -34,8 +34,8 @@ class ReadSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """Every object of a path, and the version from which to watch on."""
+class Page:
+    """Some of the objects of a path, and the version of the whole list, from which to watch on."""
 
     items: tuple[Json, ...]
     version: str
@@ -89,9 +89,11 @@ class ApiReading:
         self._client = client
         self._settings = settings
 
-    def read_all(self, path: str) -> Listed:
-        """All pages. Raises `ObjectsError`; `Gone` where a later page had expired."""
-        items: list[Json] = []
+    def pages(self, path: str) -> Iterator[Page]:
+        """Every object, a page at a time, so that few are in memory as JSON at once.
+
+        Raises `ObjectsError`; `Gone` where a later page had expired.
+        """
         token: str | None = None
         while True:
             query = [("limit", str(self._settings.page)), *([("continue", token)] if token else [])]
@@ -103,10 +105,10 @@ class ApiReading:
             version = text(body, "metadata", "resourceVersion")
             if version is None:
                 raise ApiAway(f"{path} answered no list")
-            items.extend(entries(body, "items"))
+            yield Page(entries(body, "items"), version)
             token = text(body, "metadata", "continue")
             if token is None:
-                return Listed(tuple(items), version)
+                return
 
     def watch(self, path: str, version: str) -> WatchStream:
         """What happens after `version`."""

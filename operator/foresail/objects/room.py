@@ -25,7 +25,27 @@ class FreeRoom:
     pods: int
 
 
-def free_rooms(state: ObjectState) -> tuple[FreeRoom, ...] | None:
+class NodeRoom:
+    """Room on all nodes that take pods, as of one moment. Workloads with the same needs are reckoned once."""
+
+    def __init__(self, rooms: Iterable[FreeRoom]) -> None:
+        self._rooms = tuple(rooms)
+        self._reckoned: dict[object, int] = {}
+
+    def pods_like(self, template: PodTemplate) -> int:
+        """How many pods of this template fit, all nodes together."""
+        needs = (
+            template.resources.cpu_request_cores,
+            template.resources.memory_request_bytes,
+            tuple(template.node_selector.items()),
+            template.tolerations,
+        )
+        if needs not in self._reckoned:
+            self._reckoned[needs] = sum(_fitting(room, template) for room in self._rooms)
+        return self._reckoned[needs]
+
+
+def node_room(state: ObjectState) -> NodeRoom | None:
     """Free room of every node that takes pods; None where that cannot be known."""
     if not state.sees_all_pods or not state.nodes:
         return None
@@ -45,17 +65,17 @@ def free_rooms(state: ObjectState) -> tuple[FreeRoom, ...] | None:
         cpu_cores, memory_bytes, pods = taken.get(node.meta.name, (0.0, 0.0, 0.0))
         free_pods = node.pods - int(pods)
         rooms.append(FreeRoom(node, node.cpu_cores - cpu_cores, node.memory_bytes - memory_bytes, free_pods))
-    return tuple(rooms)
+    return NodeRoom(rooms)
 
 
-def room_pods(workload: WorkloadObjects, rooms: Iterable[FreeRoom] | None) -> int | None:
+def room_pods(workload: WorkloadObjects, room: NodeRoom | None) -> int | None:
     """How many more pods fit; pods that already wait for a node have taken their place. None: not known."""
     template = workload.record.template
     by_quota = [left for quota in workload.quotas if (left := _left_by(quota, template.resources)) is not None]
-    if rooms is None:
+    if room is None:
         return max(0, min(by_quota)) if by_quota else None
     waiting = sum(pod.node is None and not pod.deleting for pod in workload.pods)
-    on_nodes = max(0, sum(_fitting(room, template) for room in rooms) - waiting)
+    on_nodes = max(0, room.pods_like(template) - waiting)
     return max(0, min([on_nodes, *by_quota]))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from foresail.objects.api_reading import ApiReading, Event, WatchStream
-from foresail.objects.errors import ApiAway, Gone, NotServed, ObjectsError
+from foresail.objects.errors import ApiAway, Gone, NotServed, ObjectsError, Refused
 from foresail.objects.kinds import Kind
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class CacheSettings:
     """relist_s: everything is listed anew this often, against events that were lost.
 
     retry_s: the wait after the first failure; it doubles up to longest_retry_s. look_again_s: for a kind the cluster
-    lacks. All are spread by half either way, so that replicas and kinds do not come at once.
+    lacks, or one we may not read and can do without. All are spread by half either way, so that replicas and kinds do not come at once.
     """
 
     relist_s: float = 900.0
@@ -113,6 +113,8 @@ class WatchCache:
                 self._expired()
             except NotServed as error:
                 self._not_served(error)
+            except Refused as error:
+                self._failed(str(error), wait_s=None if self.kind.needed else self._settings.look_again_s)
             except ObjectsError as error:
                 self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - a thread that dies would leave a picture that never changes
@@ -142,18 +144,23 @@ class WatchCache:
         self._failures = 0
 
     def _list(self) -> None:
-        listed = self._reading.read_all(self._path)
         objects = {}
-        for item in listed.items:
-            record = self.kind.parse(item)
-            if record is not None:
-                objects[record.meta.key] = record
+        skipped = 0
+        version = None
+        for page in self._reading.pages(self._path):
+            for item in page.items:
+                record = self.kind.parse(item)
+                if record is None:
+                    skipped += 1
+                else:
+                    objects[record.meta.key] = record
+            version = page.version
         with self._changed:
             self._objects = objects
             self._snapshot = None
-        self._version = listed.version
+        self._version = version
         self._relist_at_s = self._clock() + self._spread(self._settings.relist_s)
-        self._heard(synced=True, absent=False, lists=self._health.lists + 1, skipped=len(listed.items) - len(objects))
+        self._heard(synced=True, absent=False, lists=self._health.lists + 1, skipped=skipped)
 
     def _take(self, event: Event) -> None:
         record = None if event.type == "BOOKMARK" else self.kind.parse(event.object)
@@ -191,7 +198,7 @@ class WatchCache:
         self._heard(synced=True, absent=True)
         self._stop.wait(self._spread(self._settings.look_again_s))
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: str, wait_s: float | None = None) -> None:
         if self._stop.is_set():
             return
         self._failures += 1
@@ -202,7 +209,10 @@ class WatchCache:
             self._changed.notify_all()
         if self._failures == 1:
             _log.warning("watch_failed", extra={"path": self._path, "why": why})
-        self._wait_to_retry()
+        if wait_s is None:
+            self._wait_to_retry()
+        else:
+            self._stop.wait(self._spread(wait_s))
 
     def _wait_to_retry(self) -> None:
         doubled = self._settings.retry_s * 2.0 ** min(self._failures - 1, 16)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from foresail.objects import names
 from foresail.objects.object_state import ObjectState, WorkloadObjects
 from foresail.objects.records import NodeRecord, PodRecord
-from foresail.objects.room import FreeRoom, free_rooms, room_pods
+from foresail.objects.room import NodeRoom, node_room, room_pods
 from policies.model import NodeSeen, PodSeen, WorkloadSeen
 
 #: Reasons of a Deployment's condition Progressing while a new ReplicaSet takes over. A mere change of scale shows none.
@@ -17,13 +17,11 @@ _ROLLING = ("NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated")
 def workloads_seen(state: ObjectState) -> Mapping[str, WorkloadSeen]:
     """Every workload by `namespace/name`."""
     zones = {node.meta.name: zone_of(node) for node in state.nodes.values()}
-    rooms = free_rooms(state)
-    return {key: workload_seen(workload, zones, rooms) for key, workload in state.workloads.items()}
+    room = node_room(state)
+    return {key: workload_seen(workload, zones, room) for key, workload in state.workloads.items()}
 
 
-def workload_seen(
-    workload: WorkloadObjects, zones: Mapping[str, str], rooms: Iterable[FreeRoom] | None
-) -> WorkloadSeen:
+def workload_seen(workload: WorkloadObjects, zones: Mapping[str, str], room: NodeRoom | None) -> WorkloadSeen:
     record = workload.record
     resources = record.template.resources
     least, most = replica_bounds(workload)
@@ -38,7 +36,7 @@ def workload_seen(
         cpu_limit_cores=resources.cpu_limit_cores,
         cpu_request_cores=resources.cpu_request_cores,
         spec_generation=record.template.fingerprint,
-        room_pods=room_pods(workload, rooms),
+        room_pods=room_pods(workload, room),
         disruptions_allowed=disruptions_allowed(workload),
     )
 

@@ -269,6 +269,7 @@ def test_what_may_not_be_read_but_is_not_needed_makes_nothing_stale(
     health = watch.health(clock.now_s + 100.0)
 
     assert health.ok
+    assert lists_asked(fake_api, "resourcequotas") == 1  # and again in some minutes
     assert "403" in (health.kinds["resourcequotas"].error or "")
 
 

@@ -200,7 +200,7 @@ def with_odd(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
 
 
 @settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 @given(st.data())
 def test_nothing_odd_in_an_object_is_an_error(data: st.DataObject) -> None:
