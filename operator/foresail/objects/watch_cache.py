@@ -23,7 +23,8 @@ class CacheSettings:
     """relist_s: everything is listed anew this often, against events that were lost.
 
     retry_s: the wait after the first failure; it doubles up to longest_retry_s. look_again_s: for a kind the cluster
-    lacks, or one we may not read and can do without. All are spread by half either way, so that replicas and kinds do not come at once.
+    lacks, or one that we may not read and can do without. All are spread by half either way, so that replicas and kinds
+    do not come at once.
     """
 
     relist_s: float = 900.0
