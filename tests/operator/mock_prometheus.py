@@ -45,7 +45,7 @@ class Hostile(StrEnum):
     REDIRECT = "redirect"
     CUT_OFF = "cut off"
     HUNG_UP = "hung up"
-    OLD = "old"  # points of ten minutes ago
+    OLD = "old"  # points of ten minutes ago, and of no step
     SKEWED = "skewed"  # the server's clock is an hour late
     NEGATIVE = "negative"
     TEXT = "text"  # no numbers
@@ -73,7 +73,7 @@ class SyntheticShop:
     absent: set[str] = field(default_factory=set)  # pods ("namespace/pod") that are not scraped
     since_s: float = 0.0  # before that, nothing was measured
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         return [f"shop-{k % self.namespaces}/web-{k}" for k in range(self.workloads)]
 
     def pods_of(self, key: str) -> list[str]:
@@ -108,7 +108,7 @@ class SyntheticShop:
         if grouped:
             return [
                 Series(_workload_labels(preset, key), by_workload[figure](key))
-                for key in self.keys()
+                for key in self.names()
                 if self._scraped(key)
             ]
         make = by_pod.get(figure.removesuffix(":pod"))
@@ -117,7 +117,7 @@ class SyntheticShop:
         extra = {"pool": "main"} if figure.startswith("pool") else {}
         return [
             Series({"namespace": key.partition("/")[0], "pod": pod.partition("/")[2], **extra}, make(key))
-            for key in self.keys()
+            for key in self.names()
             for pod in self.pods_of(key)
             if pod not in self.absent
         ]
@@ -251,7 +251,7 @@ class MockPrometheus:
         return f'{{"status":"success"{warnings},"data":{data}}}'.encode()
 
     def _rows(self, query: str, times: np.ndarray[Any, Any], ranged: bool, hostile: Hostile | None) -> list[str]:
-        stamps = (times - 600.0 if hostile is Hostile.OLD else times).tolist()
+        stamps = (times - 607.0 if hostile is Hostile.OLD else times).tolist()
         rows = []
         for series, head in self._series(query):
             values = series.values(times)

@@ -13,11 +13,12 @@ from foresail.prometheus.answers import Frame, Labels
 from foresail.prometheus.joining import Joiner
 from foresail.prometheus.reasons import UnknownReason
 from foresail.prometheus.settings import Reading
-from foresail.prometheus.tables import Merge, Rows, added, larger, put, share
+from foresail.prometheus.tables import Merge, Rows, added, larger, put, share, without_negatives
 from foresail.prometheus.usage import USAGE
 from foresail.prometheus.watched import PodMetrics
 
 MIB = float(2**20)
+_NOTHING = PodMetrics()
 
 
 @dataclass(slots=True)
@@ -37,7 +38,9 @@ def pod_rows(frames: Iterable[Frame | None], joiner: Joiner, reading: Reading) -
         if frame is None:
             continue
         pools: dict[str, dict[str, Rows]] = {}
-        for labels, values in zip(frame.labels, frame.values, strict=True):
+        known, negative = without_negatives(frame.values)  # nothing about a pod can be below 0
+        rows.problems[UnknownReason.NEGATIVE] += negative
+        for labels, values in zip(frame.labels, known, strict=True):
             preset, figure = joiner.tag(labels)
             pod = _pod(labels, figure, joiner, reading)
             if pod is None or not _meant(preset, pod, joiner):
@@ -60,7 +63,7 @@ def pod_metrics(rows: PodRows) -> dict[str, PodMetrics]:
         rate_rps = _last(requests, pod)
         served = rate_rps is not None and rate_rps > 0.0
         memory_bytes = _last(memory, pod)
-        answer[pod] = PodMetrics(
+        seen = PodMetrics(
             rate_rps=rate_rps,
             error_ratio=min(1.0, (_last(errors, pod) or 0.0) / rate_rps) if rate_rps and served else None,
             latency_mean_s=_ratio(_last(busy_s, pod), rate_rps),
@@ -68,6 +71,8 @@ def pod_metrics(rows: PodRows) -> dict[str, PodMetrics]:
             cpu_cores=_last(cores, pod),
             memory_mib=None if memory_bytes is None else memory_bytes / MIB,
         )
+        if seen != _NOTHING:
+            answer[pod] = seen
     return answer
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from foresail.prometheus.reasons import QueryFailed, UnknownReason
 from foresail.prometheus.settings import Connection
@@ -57,9 +58,9 @@ class BoundedSession(requests.Session):
         try:
             with super().request(method, url, *args, **options) as response:
                 body = self._body(response, until_s)
-        except requests.exceptions.Timeout as error:
+        except (requests.exceptions.Timeout, ReadTimeoutError) as error:
             raise QueryFailed(UnknownReason.TIMED_OUT, f"after {timeout_s:g} s") from error
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, HTTPError) as error:
             raise QueryFailed(UnknownReason.UNREACHABLE, type(error).__name__) from error
         envelope = _envelope(response, body)
         self._check_date(response)
@@ -71,7 +72,8 @@ class BoundedSession(requests.Session):
         """Timeouts of sockets start anew with every byte, so a slow drip is bounded here."""
         most = self._connection.largest_answer_bytes
         chunks, size = [], 0
-        for chunk in response.iter_content(_CHUNK_BYTES):
+        # read1 gives what is there; anything else waits until a chunk is full.
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
             size += len(chunk)
             if size > most:
                 raise QueryFailed(UnknownReason.TOO_LARGE, f"more than {most} bytes")
