@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from crd_admission import admitted, as_cel, with_defaults
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from policies_as_written import body, policy
 from typer.testing import CliRunner
@@ -17,6 +17,11 @@ from foresail.resources.crd import crd, crd_yaml
 from foresail.resources.policy_resource import read_policy
 from foresail.resources.status import ConditionType, Status
 from foresail.resources.structural import SchemaNotStructural, structural_schema
+
+#: The same examples in every run and no time limit: this machine may be busy.
+REPEATABLE = settings(
+    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 CHART = Path(__file__).parents[3] / "charts" / "foresail" / "files" / "crd.yaml"
 SCHEMA = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
@@ -231,6 +236,7 @@ TARGETS = st.sampled_from(
 
 
 @pytest.mark.parametrize("section", section_names())
+@REPEATABLE
 @given(data=st.data())
 def test_api_server_and_operator_agree_on_every_section(section, data):
     spec = {"targets": data.draw(TARGETS), section: data.draw(values(SPEC["properties"][section], section))}
@@ -241,6 +247,7 @@ def test_api_server_and_operator_agree_on_every_section(section, data):
     assert (resource.spec is not None) == (not refused), (refused, [str(problem) for problem in resource.problems])
 
 
+@REPEATABLE
 @given(st.lists(values(SPEC["properties"]["targets"]["items"]), max_size=3), values(SPEC["properties"]["scaling"]))
 def test_api_server_and_operator_agree_on_targets(targets, scaling):
     spec = {"targets": targets, "scaling": scaling}

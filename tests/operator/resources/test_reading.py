@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from policies_as_written import CART, GATEWAY, POSTGRES, body, event, policy
 
@@ -11,6 +11,11 @@ from foresail.resources.crd import crd
 from foresail.resources.policy_resource import MOST_PROBLEMS, read_policy
 from foresail.resources.problems import PolicyName, ProblemKind
 from foresail.resources.spec import Spec
+
+#: The same examples in every run and no time limit: this machine may be busy.
+REPEATABLE = settings(
+    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 _RULES_BROKEN = [
     pytest.param({"targets": [{"name": "a"}]}, "spec.targets[0].workload", "keep one", id="neither-name-nor-labels"),
@@ -266,6 +271,7 @@ JSON = st.recursive(
 _FIELDS = st.sampled_from(sorted(field.alias or name for name, field in Spec.model_fields.items()))
 
 
+@REPEATABLE
 @given(JSON)
 def test_nothing_crashes_whatever_the_body_is(value):
     resource = read_policy(value)
@@ -274,6 +280,7 @@ def test_nothing_crashes_whatever_the_body_is(value):
     assert resource.problems
 
 
+@REPEATABLE
 @given(st.dictionaries(st.sampled_from(["metadata", "spec", "status", "apiVersion", "kind"]), JSON))
 def test_nothing_crashes_whatever_a_part_is(parts):
     resource = read_policy({**body(), **parts})
@@ -282,6 +289,7 @@ def test_nothing_crashes_whatever_a_part_is(parts):
     assert len(resource.problems) <= MOST_PROBLEMS
 
 
+@REPEATABLE
 @given(st.dictionaries(_FIELDS, JSON))
 def test_nothing_crashes_whatever_a_section_is(sections):
     resource = read_policy(body(**sections))

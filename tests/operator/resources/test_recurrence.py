@@ -7,11 +7,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dateutil.rrule import rrulestr
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foresail.resources import recurrence
 from foresail.resources.recurrence import RecurrenceInvalid, checked, parts_of, starts_between
+
+#: The same examples in every run and no time limit: this machine may be busy.
+REPEATABLE = settings(
+    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 DAY_S = 86_400.0
 
@@ -153,6 +158,7 @@ def test_a_start_far_away_is_refused(year):
         checked("FREQ=DAILY", datetime(year, 1, 1))  # noqa: DTZ001
 
 
+@REPEATABLE
 @given(st.text(alphabet="FREQ=DAILYWKMOTH;BUNTIL0123456789,-+", max_size=60))
 def test_any_text_is_read_or_refused(text):
     try:
@@ -171,6 +177,7 @@ _RULES = st.one_of(
 )
 
 
+@REPEATABLE
 @given(_RULES, st.datetimes(datetime(2020, 1, 1), datetime(2026, 12, 31)), st.integers(0, 400))  # noqa: DTZ001
 def test_the_last_cycle_of_the_calendar_answers_like_this_one(rule, start, days):
     start = start.replace(microsecond=0)
