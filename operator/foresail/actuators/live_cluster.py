@@ -231,9 +231,10 @@ class LiveCluster:
             return
         if asked is not None and stamp.now_s - asked.at_s < SWITCHING_TAKES_S:
             return  # it is under way
-        switchover.check(view, action)
+        switchover.check(view, action, urls)
+        headers = switchover.authorization(self._settings.patroni_credentials_file)
         self._intents.begin(_intent(key, action, stamp))
-        objection = switchover.ask(self._http, urls, action, self._settings.patroni_credentials_file)
+        objection = switchover.ask(self._http, urls[action.leader], action, headers)
         if switchover.cluster_view(self._http, urls, action.candidate).leader == action.candidate:
             self._intents.finish(key)
         elif objection is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from foresail.actuators.refusals import ActRefused, RefusalReason
 
@@ -37,7 +37,7 @@ class PodHttp:
         self._pool = urllib3.PoolManager(num_pools=64, maxsize=2, retries=False)
 
     def request(self, method: str, url: str, headers: dict[str, str] | None = None, body: object = None) -> Answer:
-        """Raises `ActRefused`: `NOT_LEADING`, or `NO_POD_ANSWERED` where there is no answer in time."""
+        """Raises `ActRefused`: `NOT_LEADING`, `UNREACHABLE`, or `NO_POD_ANSWERED` where there is no answer in time."""
         if method != "GET":
             self._check(self.timeout_s)
         sent = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
@@ -55,6 +55,8 @@ class PodHttp:
                 text = response.read(MOST_BYTES)
             finally:
                 response.release_conn()
+        except (NewConnectionError, ConnectTimeoutError) as error:
+            raise ActRefused(RefusalReason.UNREACHABLE, f"{method} {url}: {error}") from error
         except (HTTPError, OSError) as error:
             raise ActRefused(RefusalReason.NO_POD_ANSWERED, f"{method} {url}: {error}") from error
         return Answer(response.status, _parsed(text))

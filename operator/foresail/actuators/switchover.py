@@ -56,8 +56,10 @@ def cluster_view(http: PodHttp, urls: Mapping[str, str], first: str) -> ClusterV
     raise ActRefused(RefusalReason.DATABASE_SILENT, f"nobody answers /cluster: {why}")
 
 
-def check(view: ClusterView, action: SwitchOver) -> None:
+def check(view: ClusterView, action: SwitchOver, urls: Mapping[str, str]) -> None:
     """Raises unless a switchover as asked for loses no committed transaction."""
+    if action.leader not in urls:
+        raise ActRefused(RefusalReason.DATABASE_SILENT, f"{action.database}: {action.leader} has no address")
     if view.paused:
         raise ActRefused(RefusalReason.DATABASE_PAUSED, f"{action.database}: Patroni is in maintenance mode")
     if view.leader != action.leader:
@@ -71,18 +73,14 @@ def check(view: ClusterView, action: SwitchOver) -> None:
         raise ActRefused(RefusalReason.CANDIDATE_NOT_SYNC, detail)
 
 
-def ask(http: PodHttp, urls: Mapping[str, str], action: SwitchOver, credentials: Path | None) -> ActRefused | None:
-    """Sends the request to the leader. What it said against it, None: accepted, or not known."""
-    url = urls.get(action.leader)
-    if url is None:
-        raise ActRefused(RefusalReason.DATABASE_SILENT, f"{action.database}: {action.leader} has no address")
+def ask(http: PodHttp, url: str, action: SwitchOver, headers: dict[str, str]) -> ActRefused | None:
+    """Sends the request to a member. What it said against it, None: accepted, or not known."""
     body = {"leader": action.leader, "candidate": action.candidate}
     try:
-        answer = http.request("POST", f"{url}/switchover", _authorization(credentials), body)
+        answer = http.request("POST", f"{url}/switchover", headers, body)
     except ActRefused as refused:
-        if refused.reason is RefusalReason.NOT_LEADING:
-            raise
-        return None  # Patroni answers when it is over, which takes longer than we wait
+        # Patroni answers when it is over, which takes longer than we wait: silence is no objection.
+        return None if refused.reason is RefusalReason.NO_POD_ANSWERED else refused
     if answer.status in (401, 403):
         return ActRefused(RefusalReason.NO_CREDENTIALS, f"{action.database}: Patroni answers {answer.status}")
     if answer.status >= 400:
@@ -90,7 +88,7 @@ def ask(http: PodHttp, urls: Mapping[str, str], action: SwitchOver, credentials:
     return None
 
 
-def _authorization(credentials: Path | None) -> dict[str, str]:
+def authorization(credentials: Path | None) -> dict[str, str]:
     """`user:password` out of a mounted file, read anew each time; None: the REST API asks for none."""
     if credentials is None:
         return {}
