@@ -1,0 +1,49 @@
+"""What is behind a workload's name, from the watched objects: acts cost no requests but their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from foresail.actuators import paths
+from foresail.actuators.paths import Kind
+from foresail.actuators.targets import PATRONI_PORT, Management, WorkloadTarget
+from foresail.objects.object_state import ObjectState
+from foresail.resources.bindings import WorkloadBinding
+
+_KINDS: Mapping[str, Kind] = {"Deployment": paths.DEPLOYMENTS, "StatefulSet": paths.STATEFUL_SETS}
+
+
+class StateDirectory:
+    """Implements `foresail.actuators.targets.Directory`. What it says may be a second old: writes are guarded."""
+
+    def __init__(
+        self, state: Callable[[], ObjectState | None], bindings: Callable[[], Mapping[str, WorkloadBinding]]
+    ) -> None:
+        self._state, self._bindings = state, bindings
+
+    def find(self, workload: str) -> WorkloadTarget | None:
+        state = self._state()
+        found = None if state is None else state.workloads.get(workload)
+        kind = None if found is None else _KINDS.get(found.kind)
+        if found is None or kind is None:
+            return None
+        selector = found.record.selector
+        binding = self._bindings().get(workload)
+        database = None if binding is None else binding.database
+        return WorkloadTarget(
+            key=workload,
+            kind=kind,
+            selector={} if selector is None else selector.pairs,
+            hpa=None if found.hpa is None else found.hpa.meta.name,
+            scaled_object=None if found.scaled_object is None else found.scaled_object.meta.name,
+            management=None if binding is None else _management(binding),
+            patroni_port=PATRONI_PORT if database is None else database.rest_port,
+        )
+
+
+def _management(binding: WorkloadBinding) -> Management | None:
+    """The management listener, None where the policy names neither of its endpoints."""
+    endpoint = binding.drain or binding.brownout
+    if endpoint is None:
+        return None
+    return Management(endpoint.port, drain=binding.drain is not None, brownout=binding.brownout is not None)

@@ -1,0 +1,176 @@
+"""The status of every ResiliencePolicy, for people: made after each tick, written where it says something new."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Protocol
+
+from foresail.actuators import paths
+from foresail.actuators.api import Api
+from foresail.actuators.refusals import ActRefused, RefusalReason
+from foresail.policy_store import PolicyStore
+from foresail.resources.conditions import conditions_of
+from foresail.resources.crd import API_VERSION, PLURAL
+from foresail.resources.mapping import Mapped
+from foresail.resources.news import Said, news
+from foresail.resources.policy_resource import PolicyResource
+from foresail.resources.problems import PolicyName
+from foresail.resources.reporting import status_of
+from foresail.resources.shown import calibration_shown, forecasts_shown
+from foresail.resources.status import Status
+from foresail.tick_report import TakeOver, TickReport
+from policies.decision import Decision
+
+log = logging.getLogger("foresail.status")
+
+POLICIES = (API_VERSION, PLURAL)
+
+
+class Declares(Protocol):
+    def mapped(self, now_s: float) -> Mapped: ...
+
+
+class Poster(Protocol):
+    """`StatusPoster`."""
+
+    def written(self, policy: PolicyName) -> Status | None: ...
+
+    def offer(self, policy: PolicyResource, status: Status) -> None: ...
+
+
+class StatusReporter:
+    """An `Observer`."""
+
+    def __init__(self, store: PolicyStore, declared: Declares, poster: Poster) -> None:
+        self._store, self._declared, self._poster = store, declared, poster
+        self._said: Mapping[str, Said] = {}
+        self._new: list[Decision] = []
+
+    def ticked(self, report: TickReport) -> None:
+        fresh, self._said = news(report.decisions, self._said)
+        self._new.extend(fresh)
+        if report.fast:
+            return
+        new, self._new = tuple(self._new), []
+        declared = self._declared.mapped(report.at_s)
+        for resource in self._store.snapshot().resources:
+            before = self._poster.written(resource.name) or self._store.status(resource.name)
+            status = self._status(resource, declared, report, new, before)
+            if status != before:
+                self._poster.offer(resource, status)
+
+    def took_over(self, event: TakeOver) -> None:
+        """The predecessor's status stands in the resources, and is gone on from there."""
+
+    def _status(
+        self,
+        resource: PolicyResource,
+        declared: Mapped,
+        report: TickReport,
+        new: tuple[Decision, ...],
+        before: Status | None,
+    ) -> Status:
+        own = declared.workloads_of(resource.name)
+        members = frozenset(own)
+        decisions = [decision for decision in report.decisions if decision.workload in members]
+        floors = {name: state.floor for name, state in report.memory.scaling.items() if name in members}
+        shown = before or Status()
+        calibration = calibration_shown(own, report.demand, report.memory.trust, shown.calibration)
+        conditions = conditions_of(
+            resource,
+            declared.problems_of(resource.name),
+            own,
+            decisions,
+            floors,
+            calibration,
+            report.at_s,
+            report.policies.kill_switch,
+        )
+        return status_of(
+            resource,
+            new,
+            floors,
+            calibration,
+            conditions,
+            report.at_s,
+            workloads=own,
+            forecasts=forecasts_shown(own, report.demand, shown.forecasts),
+            before=before,
+        )
+
+
+class StatusPoster:
+    """Writes the newest status of each policy in a thread of its own. What fails is offered again by the next tick."""
+
+    def __init__(self, api: Api) -> None:
+        """`api` refuses to write when this replica does not lead."""
+        self._api = api
+        self._changed = threading.Condition()
+        self._pending: dict[PolicyName, tuple[PolicyResource, Status]] = {}
+        self._written: dict[PolicyName, Status] = {}
+        self._troubles: dict[PolicyName, RefusalReason] = {}
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="foresail-status", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def forget(self) -> None:
+        """Another replica leads, and writes: what we wrote is no longer what stands."""
+        with self._changed:
+            self._written.clear()
+            self._pending.clear()
+
+    def written(self, policy: PolicyName) -> Status | None:
+        with self._changed:
+            return self._written.get(policy)
+
+    def offer(self, policy: PolicyResource, status: Status) -> None:
+        with self._changed:
+            self._pending[policy.name] = (policy, status)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while (found := self._next()) is not None:
+            policy, status = found
+            try:
+                self._write(policy, status)
+            except ActRefused as refused:
+                self._trouble(policy.name, refused)
+            except Exception:
+                log.exception("status_not_written", extra={"policy": str(policy.name)})
+
+    def _next(self) -> tuple[PolicyResource, Status] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or bool(self._pending))
+            if self._stopping:
+                return None
+            return self._pending.pop(next(iter(self._pending)))
+
+    def _write(self, policy: PolicyResource, status: Status) -> None:
+        """Replaced whole, and only on the very object that it is about."""
+        path = paths.path(POLICIES, policy.name.namespace, policy.name.name, "status")
+        operations: list[dict[str, object]] = [
+            {"op": "test", "path": "/metadata/uid", "value": policy.uid},
+            {"op": "add", "path": "/status", "value": status.body()},
+        ]
+        self._api.patch(path, operations)
+        with self._changed:
+            self._written[policy.name] = status
+            self._troubles.pop(policy.name, None)
+
+    def _trouble(self, policy: PolicyName, refused: ActRefused) -> None:
+        """Logged once as long as it is the same."""
+        if self._troubles.get(policy) is not refused.reason:
+            self._troubles[policy] = refused.reason
+            fields = {"policy": str(policy), "reason": refused.reason.value, "detail": refused.refused.detail}
+            log.warning("status_not_written", extra=fields)
