@@ -46,12 +46,14 @@ class Telemetry(Collector):
             "foresail_tick_seconds", "Duration of a tick.", ["lane"], buckets=_TICK_BUCKETS_S, registry=self.registry
         )
         self._query_s = Histogram(
-            "foresail_query_seconds",
-            "Duration of a query to Prometheus, retries included.",
-            ["outcome"],
+            "foresail_prometheus_query_seconds",
+            "Duration of a query to Prometheus.",
+            ["query"],
             buckets=_QUERY_BUCKETS_S,
             registry=self.registry,
         )
+        self._unknown: Counter[tuple[str, str]] = Counter()
+        self._refusals: Counter[str] = Counter()
         self.registry.register(self)
 
     # Told by others
@@ -80,9 +82,19 @@ class Telemetry(Collector):
             self._snapshot = Snapshot()
             self._modes.clear()
 
-    def queried(self, seconds: float, outcome: str) -> None:
-        """One query to Prometheus ended; `outcome` is one of a few words."""
-        self._query_s.labels(outcome).observe(seconds)
+    def query_took(self, query: str, took_s: float) -> None:
+        """One query to Prometheus ended; `query` is one of a few names."""
+        self._query_s.labels(query).observe(took_s)
+
+    def unknown(self, query: str, reason: str, count: int) -> None:
+        """So many answers or series could not be used; `reason` is one of a few words."""
+        with self._lock:
+            self._unknown[query, str(reason)] += count
+
+    def refused(self, reason: str) -> None:
+        """A write was refused; `reason` is one of a few words."""
+        with self._lock:
+            self._refusals[reason] += 1
 
     def watch_runner(self, runner: Runner) -> None:
         self._runner = runner
@@ -166,6 +178,13 @@ class Telemetry(Collector):
         yield _counter("foresail_vetoes", "Wishes held back, by reason.", "reason", self._vetoes)
         yield _counter("foresail_actions", "Acts done.", "action", self._actions)
         yield _counter("foresail_refused_writes", "Acts that were decided and not done.", "action", self._refused)
+        yield _counter("foresail_refusals", "Refused writes, parts of acts too, by reason.", "reason", self._refusals)
+        unknown = CounterMetricFamily(
+            "foresail_prometheus_unknown", "Answers and series that could not be used.", labels=["query", "reason"]
+        )
+        for pair, count in self._unknown.items():
+            unknown.add_metric(pair, count)
+        yield unknown
         yield _counter("foresail_terms", "Terms begun as the leader.", "memory", self._terms)
         modes = GaugeMetricFamily("foresail_workloads", "Workloads under a policy.", labels=["mode"])
         for mode, count in self._modes.items():

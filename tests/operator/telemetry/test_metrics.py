@@ -181,7 +181,9 @@ def test_who_follows_tells_nothing_of_workloads() -> None:
 def test_terms_queries_and_gauges_are_told() -> None:
     telemetry = Telemetry(100)
     telemetry.took_over(TakeOver(START_S, 2, None, "damaged"))
-    telemetry.queried(0.02, "ok")
+    telemetry.query_took("demand", 0.02)
+    telemetry.unknown("demand", "timed_out", 2)
+    telemetry.refused("contested")
     telemetry.add_gauge("foresail_known", "A thing that is known.", lambda: 4.0)
     telemetry.add_gauge("foresail_unknown", "A thing that is not.", lambda: None)
     telemetry.add_count("foresail_dropped", "Things dropped.", lambda: 3.0)
@@ -189,7 +191,9 @@ def test_terms_queries_and_gauges_are_told() -> None:
     samples = scraped(telemetry)
 
     assert of(samples, "foresail_terms_total", memory="fresh") == 1.0
-    assert of(samples, "foresail_query_seconds_count", outcome="ok") == 1.0
+    assert of(samples, "foresail_prometheus_query_seconds_count", query="demand") == 1.0
+    assert of(samples, "foresail_prometheus_unknown_total", query="demand", reason="timed_out") == 2.0
+    assert of(samples, "foresail_refusals_total", reason="contested") == 1.0
     assert of(samples, "foresail_known") == 4.0 and of(samples, "foresail_unknown") is None
     assert of(samples, "foresail_dropped_total") == 3.0
 
