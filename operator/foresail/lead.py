@@ -47,11 +47,14 @@ class Lead:
         checkpoints: Checkpoints,
         periods: Periods,
         epoch: int,
+        settle: Callable[[float], object] = lambda now_s: None,
     ) -> None:
+        """`settle` takes back what has expired; it is called after every slow tick."""
         self.epoch = epoch
         self._metrics = _Remembering(metrics)
         self._cluster = _Announcing(cluster, self._about_to_act)
         self._make_loop, self._checkpoints, self._periods = make_loop, checkpoints, periods
+        self._settle = settle
         self._loop = self._fresh_loop()
         self._tried_at_s = self._due_at_s = -float("inf")
 
@@ -91,6 +94,7 @@ class Lead:
             demand=loop.last_demand,
             signals=loop.last_signals,
         )
+        self._settle(now_s)
         if now_s >= self._due_at_s:
             self.write_checkpoint(now_s)
         return report

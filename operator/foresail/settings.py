@@ -25,7 +25,11 @@ class Settings:
     zone: str | None = None  # the vantage point of its probes, None: the zone of its node
     watch_namespaces: tuple[str, ...] = ()  # empty: all
     prometheus_url: str | None = None  # None: no metrics, so that everything holds
-    prometheus_timeout_s: float = 10.0  # of one query
+    prometheus_timeout_s: float = 5.0  # of one query, from the first byte out to the last byte in
+    prometheus_token_file: Path | None = None  # bearer token, read again for every query
+    prometheus_ca_file: Path | None = None  # None: the system's
+    prometheus_matchers: str = ""  # such as cluster="eu-1", for stores that hold several clusters
+    secrets_folder: Path | None = None  # files that policies name, in a folder for each of their namespaces
     api_timeout_s: float = 5.0  # of one request to the API server; the Lease outlives several of them
     http_port: int = 8080  # metrics, health, probes and decisions; 0: any free one
     lease_name: str = "foresail"
@@ -41,6 +45,7 @@ class Settings:
     model_threads: int = 2
     models_folder: Path | None = None  # registry of models trained on the user's history, None: the default only
     zone_shift: bool = False  # whether the chart gave the right to cordon
+    weights: bool = False  # whether HTTPRoutes may be written
     log_level: str = "INFO"
     seed: int = 0
 
@@ -57,6 +62,10 @@ class Settings:
             watch_namespaces=read.names("WATCH_NAMESPACES"),
             prometheus_url=read.url("PROMETHEUS_URL"),
             prometheus_timeout_s=read.seconds("PROMETHEUS_TIMEOUT_S", default.prometheus_timeout_s),
+            prometheus_token_file=read.path("PROMETHEUS_TOKEN_FILE"),
+            prometheus_ca_file=read.path("PROMETHEUS_CA_FILE"),
+            prometheus_matchers=read.text("PROMETHEUS_MATCHERS", default.prometheus_matchers),
+            secrets_folder=read.path("SECRETS_FOLDER"),
             api_timeout_s=read.seconds("API_TIMEOUT_S", default.api_timeout_s),
             http_port=read.whole("HTTP_PORT", default.http_port, least=0, most=65_535),
             lease_name=read.text("LEASE_NAME", default.lease_name),
@@ -70,8 +79,9 @@ class Settings:
             exported_workloads=read.whole("EXPORTED_WORKLOADS", default.exported_workloads, least=0, most=100_000),
             stale_after_s=read.seconds("STALE_AFTER_S", default.stale_after_s),
             model_threads=read.whole("MODEL_THREADS", default.model_threads, least=1, most=256),
-            models_folder=read.folder("MODELS_FOLDER"),
+            models_folder=read.path("MODELS_FOLDER"),
             zone_shift=read.flag("ZONE_SHIFT", default.zone_shift),
+            weights=read.flag("WEIGHTS", default.weights),
             log_level=read.one_of("LOG_LEVEL", default.log_level, _LEVELS),
             seed=read.whole("SEED", default.seed, least=0, most=2**31),
         )
@@ -93,7 +103,7 @@ class _Reader:
         found = (part.strip() for part in (self.optional(name) or "").split(","))
         return tuple(sorted({part for part in found if part}))
 
-    def folder(self, name: str) -> Path | None:
+    def path(self, name: str) -> Path | None:
         value = self.optional(name)
         return None if value is None else Path(value)
 

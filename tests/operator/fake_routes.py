@@ -276,5 +276,6 @@ def _discovery(store: Store, path: str) -> Object:
             for sub in sorted(_subresources(resource)):
                 name = f"{resource.plural}/{sub}" if sub else resource.plural
                 verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
-                listed.append({"name": name, "kind": resource.kind, "namespaced": resource.namespaced, "verbs": verbs})
+                row = {"name": name, "singularName": resource.kind.lower(), "kind": resource.kind}
+                listed.append(row | {"namespaced": resource.namespaced, "verbs": verbs})
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": asked, "resources": listed}

@@ -173,9 +173,10 @@ class Election:
         return self._monotonic() - self._observed_at_s >= lasts_s
 
     def _hold(self, written: LeaseRecord, asked_at_s: float) -> None:
-        self._renewed_at_s, self._held = asked_at_s, written
         self._most_transitions = max(self._most_transitions, written.transitions)
+        # The epoch first: who sees that we lead must not see it with the epoch of the term before.
         self.fence.open(asked_at_s + self._timing.duration_s - MARGIN_S, written.transitions)
+        self._renewed_at_s, self._held = asked_at_s, written
 
     def _step_down(self, why: str) -> None:
         self.fence.close()

@@ -34,6 +34,10 @@ class LeaderKeeper:
         return self._election.leads
 
     @property
+    def epoch(self) -> int:
+        return self._election.fence.epoch
+
+    @property
     def holder(self) -> str | None:
         return self._election.holder
 
