@@ -108,7 +108,7 @@ def database_seen(
         primary=primary,
         standbys=tuple(members[name] for name in sorted(members)),
         long_transaction=None,  # Patroni does not know
-        switching=_is_switching(cluster, described, leader),
+        switching=_is_switching(cluster, leader, described.get(leader or ""), own.get(leader or "")),
     )
     return seen, positions
 
@@ -133,8 +133,9 @@ def _healthy(described: Json, own: Json | None) -> bool | None:
     return False
 
 
-def _is_switching(cluster: Json, members: Mapping[str, Json], leader: str | None) -> bool:
+def _is_switching(cluster: Json, leader: str | None, described: Json | None, own: Json | None) -> bool:
     """Whether leadership is on its way to somebody else, by plan or just now, or people want it left alone (pause)."""
     if at(cluster, "scheduled_switchover") is not None or flag(cluster, "pause"):
         return True
-    return leader is None or text(members[leader], "state") in _CHANGING
+    # The leader itself knows of its stepping down seconds before the others do.
+    return leader is None or text(described, "state") in _CHANGING or text(own, "state") in _CHANGING

@@ -97,6 +97,10 @@ def test_leadership_that_is_moving(described: Object) -> None:
     assert seen(described).switching
 
 
+def test_a_leader_knows_first_that_it_steps_down() -> None:
+    assert seen(own=({"state": "stopping", "role": "primary"}, following())).switching
+
+
 def test_the_member_that_heard_last_is_believed() -> None:
     stale, fresh = cluster(), cluster(leader="replica")
     answers = [
