@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from forecasting.forecast import DeclaredEvent
 from foresail.resources.bindings import WorkloadBinding, binding_of
@@ -52,27 +52,26 @@ def mapped(
 ) -> Mapped:
     """Every workload under the oldest usable policy that names it; a younger one does without it and is told so."""
     resources = tuple({resource.name: resource for resource in resources}.values())
-    by_namespace: dict[str, list[WorkloadRef]] = {}
+    by_namespace: dict[str, dict[str, WorkloadRef]] = {}
     for workload in one_of_each_name(workloads):
-        by_namespace.setdefault(workload.namespace, []).append(workload)
+        by_namespace.setdefault(workload.namespace, {})[workload.name] = workload
     problems = [problem for resource in resources for problem in resource.problems]
     claims: dict[str, _Claim] = {}
     usable = [(resource, resource.spec) for resource in resources if resource.spec is not None]
     for resource, spec in sorted(usable, key=lambda pair: (pair[0].created_at_s, pair[0].name)):
-        problems += _claimed(resource, spec, by_namespace.get(resource.name.namespace, ()), claims)
+        problems += _claimed(resource, spec, by_namespace.get(resource.name.namespace, {}), claims)
+    own: dict[PolicyName, dict[str, list[WorkloadRef]]] = {}
+    for claim in claims.values():
+        own.setdefault(claim.resource.name, {}).setdefault(claim.target.name, []).append(claim.workload)
     policies: dict[str, WorkloadPolicy] = {}
     bindings: dict[str, WorkloadBinding] = {}
     for resource, spec in usable:
-        own = [claim for claim in claims.values() if claim.resource is resource]
-        problems += _written(resource, spec, own, now_s, policies)
-        for claim in own:
-            key = claim.workload.key
-            bindings[key] = binding_of(resource.name, spec, claim.target, key, claim.workload.kind)
+        problems += _written(resource, spec, own.get(resource.name, {}), now_s, policies, bindings)
     return Mapped(PolicySet(policies, kill_switch), bindings, tuple(problems))
 
 
 def _claimed(
-    resource: PolicyResource, spec: Spec, workloads: Sequence[WorkloadRef], claims: dict[str, _Claim]
+    resource: PolicyResource, spec: Spec, workloads: Mapping[str, WorkloadRef], claims: dict[str, _Claim]
 ) -> list[Problem]:
     """Takes what no older policy has, and says what could not be had."""
     problems: list[Problem] = []
@@ -90,13 +89,13 @@ def _claimed(
     return problems
 
 
-def _no_workload(resource: PolicyResource, target: Target, field: str, workloads: Iterable[WorkloadRef]) -> Problem:
+def _no_workload(resource: PolicyResource, target: Target, field: str, workloads: Mapping[str, WorkloadRef]) -> Problem:
     namespace, wanted = resource.name.namespace, target.workload
     if wanted is None:
         message = f"no workload of {namespace} that is left carries these labels: label the workload, not only its pods"
         return Problem(resource.name, ProblemKind.NO_WORKLOAD, f"{field}.selector", message)
-    other = next((workload.kind for workload in workloads if workload.name == wanted.name), None)
-    but = "" if other in (None, wanted.kind.value) else f", but a {other}"
+    other = workloads.get(wanted.name)
+    but = "" if other is None or other.kind == wanted.kind.value else f", but a {other.kind}"
     message = f"there is no {wanted.kind.value} {namespace}/{wanted.name}{but}: correct kind or name, or create it"
     return Problem(resource.name, ProblemKind.NO_WORKLOAD, f"{field}.workload", message)
 
@@ -124,33 +123,42 @@ def _conflict(taken: _Claim, younger: PolicyResource, workload: str, field: str)
 
 
 def _written(
-    resource: PolicyResource, spec: Spec, claims: Sequence[_Claim], now_s: float, policies: dict[str, WorkloadPolicy]
+    resource: PolicyResource,
+    spec: Spec,
+    own: Mapping[str, Sequence[WorkloadRef]],
+    now_s: float,
+    policies: dict[str, WorkloadPolicy],
+    bindings: dict[str, WorkloadBinding],
 ) -> list[Problem]:
-    """Adds the policies of one resource's workloads."""
-    keys: dict[str, list[str]] = {}
-    for claim in claims:
-        keys.setdefault(claim.target.name, []).append(claim.workload.key)
-    entries, problems = _entries(resource, spec, keys)
-    events, event_problems = _events(resource, spec, keys, now_s)
-    for claim in claims:
-        key = claim.workload.key
-        entry = None if claim.target.driven_by is None else entries.get(claim.target.driven_by)
-        policies[key] = workload_policy(spec, claim.target, key, entry, tuple(events.get(key, ())), resource.paused)
+    """Adds policies and bindings of one resource's workloads, `own` by target. Those of a target differ in little."""
+    entries, problems = _entries(resource, spec, own)
+    events, event_problems = _events(resource, spec, now_s)
+    for target in spec.targets:
+        workloads = own.get(target.name, ())
+        if not workloads:
+            continue
+        entry = None if target.driven_by is None else entries.get(target.driven_by)
+        first = workloads[0]
+        policy = workload_policy(spec, target, first.key, entry, events.get(target.name, ()), resource.paused)
+        binding = binding_of(resource.name, spec, target, first.key, first.kind)
+        for workload in workloads:
+            policies[workload.key] = replace(policy, workload=workload.key)
+            bindings[workload.key] = replace(binding, workload=workload.key, kind=workload.kind)
     return problems + event_problems
 
 
 def _entries(
-    resource: PolicyResource, spec: Spec, keys: Mapping[str, Sequence[str]]
+    resource: PolicyResource, spec: Spec, own: Mapping[str, Sequence[WorkloadRef]]
 ) -> tuple[dict[str, str], list[Problem]]:
     """The workload behind every `drivenBy`. Where that is not exactly one, the driven ones stand on their own."""
     entries: dict[str, str] = {}
     problems: list[Problem] = []
     for index, target in enumerate(spec.targets):
-        if target.driven_by is None or target.name not in keys:
+        if target.driven_by is None or target.name not in own:
             continue
-        candidates = keys.get(target.driven_by, ())
+        candidates = own.get(target.driven_by, ())
         if len(candidates) == 1:
-            entries[target.driven_by] = candidates[0]
+            entries[target.driven_by] = candidates[0].key
             continue
         message = (
             f"target {target.driven_by} matches {len(candidates)} workloads, so its demand is forecast by itself: let"
@@ -161,16 +169,15 @@ def _entries(
 
 
 def _events(
-    resource: PolicyResource, spec: Spec, keys: Mapping[str, Sequence[str]], now_s: float
-) -> tuple[dict[str, list[DeclaredEvent]], list[Problem]]:
-    """Occurrences by workload. An event that names no target concerns all entries, and through them what they drive."""
+    resource: PolicyResource, spec: Spec, now_s: float
+) -> tuple[dict[str, tuple[DeclaredEvent, ...]], list[Problem]]:
+    """Occurrences by target. An event that names no target concerns all entries, and through them what they drive."""
     entries = [target.name for target in spec.targets if target.role is Role.ENTRY]
-    events: dict[str, list[DeclaredEvent]] = {}
+    events: dict[str, tuple[DeclaredEvent, ...]] = {}
     problems: list[Problem] = []
     for index, found in enumerate(expanded(spec.events, now_s)):
         for target in found.event.targets or entries:
-            for key in keys.get(target, ()):
-                events.setdefault(key, []).extend(found.occurrences)
+            events[target] = (*events.get(target, ()), *found.occurrences)
         if found.dropped is not None:
             field = f"spec.events[{index}]"
             problems.append(Problem(resource.name, ProblemKind.EVENT_DROPPED, field, found.dropped))

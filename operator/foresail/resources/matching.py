@@ -29,17 +29,18 @@ def one_of_each_name(workloads: Iterable[WorkloadRef]) -> list[WorkloadRef]:
     return list({workload.key: workload for workload in ordered}.values())[::-1]
 
 
-def matched(spec: Spec, workloads: Iterable[WorkloadRef]) -> dict[str, tuple[WorkloadRef, ...]]:
+def matched(spec: Spec, workloads: Mapping[str, WorkloadRef]) -> dict[str, tuple[WorkloadRef, ...]]:
     """Workloads by target, each in one target only: one by its name goes first, then the first whose labels fit.
 
-    `workloads` are those of the policy's namespace, one of each name; the answer keeps their order.
+    `workloads` are those of the policy's namespace by name; the answer keeps their order.
     """
-    left = {workload.name: workload for workload in workloads}
+    taken: set[str] = set()
     found: dict[str, tuple[WorkloadRef, ...]] = {}
     for target in sorted(spec.targets, key=lambda target: target.workload is None):
-        names = [target.workload.name] if target.workload is not None else list(left)
-        fitting = [name for name in names if name in left and _fits(target, left[name])]
-        found[target.name] = tuple(left.pop(name) for name in fitting)
+        names: Iterable[str] = workloads if target.workload is None else (target.workload.name,)
+        fitting = [name for name in names if name in workloads and name not in taken and _fits(target, workloads[name])]
+        taken.update(fitting)
+        found[target.name] = tuple(workloads[name] for name in fitting)
     return found
 
 

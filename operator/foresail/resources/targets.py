@@ -108,8 +108,8 @@ class Target(Section):
     selector: WorkloadLabels | None = Field(None, description="Workloads by their labels. A target by name goes first.")
     role: Role = Field(
         Role.ENTRY,
-        description="`Entry`: its own demand is forecast. `Driven`: follows the demand of `drivenBy`. `Store`: never"
-        " scaled, drained or replaced, only switched over.",
+        description="`Entry`: its own demand is forecast. `Driven`: requests of `drivenBy` cause its own. `Store`:"
+        " never scaled, drained or replaced, only switched over.",
     )
     driven_by: Name | None = Field(
         None,
