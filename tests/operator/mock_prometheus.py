@@ -234,7 +234,7 @@ class MockPrometheus:
             return b"[]"
         ranged = path.endswith("query_range")
         if ranged:
-            start, end, step = (float(parameters[name]) for name in ("start", "end", "step"))
+            start, end, step = (float(parameters[name].removesuffix("s")) for name in ("start", "end", "step"))
             times = start + step * np.arange(round((end - start) / step) + 1)
         else:
             times = np.array([float(parameters["time"])])

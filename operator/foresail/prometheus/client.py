@@ -11,6 +11,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3.util.retry import Retry
 
 from foresail.prometheus.answers import Frame, matrix, vector
+from foresail.prometheus.expressions import duration
 from foresail.prometheus.session import BoundedSession
 from foresail.prometheus.settings import Connection
 
@@ -48,7 +49,7 @@ class PrometheusClient:
     def instant(self, query: str, at_s: float, timeout_s: float | None = None) -> Frame:
         allowed_s = self._timeout_s if timeout_s is None else min(timeout_s, self._timeout_s)
         rows = self._connect.custom_query(
-            query, params={"time": f"{at_s:.3f}", "timeout": f"{allowed_s:.3f}s"}, timeout=allowed_s
+            query, params={"time": f"{at_s:.3f}", "timeout": duration(allowed_s)}, timeout=allowed_s
         )
         return vector(rows, at_s)
 
@@ -59,8 +60,8 @@ class PrometheusClient:
             query,
             start_time=datetime.fromtimestamp(start_s, UTC),
             end_time=datetime.fromtimestamp(end_s, UTC),
-            step=f"{step_s:g}",
-            params={"timeout": f"{allowed_s:.3f}s"},
+            step=duration(step_s),
+            params={"timeout": duration(allowed_s)},
             timeout=allowed_s,
         )
         return matrix(rows, start_s, end_s, step_s)

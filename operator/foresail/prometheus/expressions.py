@@ -16,6 +16,11 @@ TAG = "foresail"
 GROUP = "foresail_group"
 
 
+def duration(seconds: float) -> str:
+    """As Prometheus writes it: whole numbers only."""
+    return f"{seconds:.0f}s" if seconds == int(seconds) else f"{max(1, round(seconds * 1000))}ms"
+
+
 def tagged(expression: str, preset: str, figure: str) -> str:
     return f'label_replace({expression},"{TAG}","{preset}/{figure}","","")'
 
@@ -26,11 +31,11 @@ def any_of(arms: Iterable[str]) -> str:
 
 
 def rate(selector: str, scope: Scope) -> str:
-    return f"rate({selector}[{scope.reading.rate_window_s:g}s])"
+    return f"rate({selector}[{duration(scope.reading.rate_window_s)}])"
 
 
 def container_rate(selector: str, scope: Scope) -> str:
-    return f"rate({selector}[{scope.reading.container_window_s:g}s])"
+    return f"rate({selector}[{duration(scope.reading.container_window_s)}])"
 
 
 def fresh(selector: str, scope: Scope) -> str:

@@ -179,7 +179,7 @@ class PrometheusMetrics:
         cpu = self._ask(asker, Question.CPU, newest)
         minute = self._step(now_s, SIGNAL_STEP_S)
         if self._signals.last is None or minute > self._signals.last:
-            self._memory = self._read_minutes(asker, minute, pods if minute * 4 == step else None)
+            self._read_minutes(asker, minute, pods if minute * 4 == step else None)
         pod_latency = self._ask(asker, Question.POD_LATENCY, newest)
         rows = pod_rows((pods, cpu, self._memory, pod_latency), self._joiner, self._reading)
         self._count(rows.problems)
@@ -202,27 +202,26 @@ class PrometheusMetrics:
             return step
         return max(self._answered_step + 1, step + 1 - chunk_steps(len(self._watched), self._reading))
 
-    def _read_minutes(self, asker: Asker, minute: int, pods: Frame | None) -> Frame | None:
+    def _read_minutes(self, asker: Asker, minute: int, pods: Frame | None) -> None:
         first = minute + 1 - self._signal_chunk()
         if self._signals.last is not None:
             first = max(first, self._signals.last + 1)
         single = first == minute
-        return self._read_signals(asker, Span(first, minute, SIGNAL_STEP_S), pods if single else None)
+        self._read_signals(asker, Span(first, minute, SIGNAL_STEP_S), pods if single else None)
 
-    def _read_signals(self, asker: Asker, span: Span, pods: Frame | None) -> Frame | None:
-        """Writes signals of these minutes and gives back the answer about memory."""
+    def _read_signals(self, asker: Asker, span: Span, pods: Frame | None) -> None:
         before = asker.answered
         frames: dict[Question, Frame | None] = {question: self._ask(asker, question, span) for question in EVERY_MINUTE}
         frames[Question.PODS] = pods if pods is not None else self._ask(asker, Question.PODS, span)
         own = [query for query in self._plan.custom if query.for_signals]
         custom = read_custom(asker, own, span)
         if asker.answered == before:
-            return None
+            return
         rows = pod_rows(frames.values(), self._joiner, self._reading)
         table = signal_table(rows, custom, self._joiner, self._reading, span.steps)
         self._count(rows.problems)
         self._signals.write(span.last, table, self._exists)
-        return frames[Question.MEMORY]
+        self._memory = frames[Question.MEMORY]
 
     def _exists(self, target: SignalTarget) -> bool:
         namespace = target.workload.partition("/")[0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from foresail.prometheus import usage
-from foresail.prometheus.expressions import any_of
+from foresail.prometheus.expressions import any_of, duration
 from foresail.prometheus.presets import PRESETS, PresetQueries
 from foresail.prometheus.selection import Scope, scopes
 from foresail.prometheus.settings import Reading
@@ -115,7 +115,7 @@ def _asked(parts: Iterable[list[str]]) -> tuple[str, ...]:
 def _custom(watched: Sequence[Watched], reading: Reading, everywhere: Sequence[Scope]) -> tuple[CustomQuery, ...]:
     users: dict[str, list[tuple[str, Figure | SignalKind]]] = {}
     namespaces = "|".join(scope.namespaces for scope in everywhere)
-    filled = {"$namespaces": namespaces, "$window": f"{reading.rate_window_s:g}s"}
+    filled = {"$namespaces": namespaces, "$window": duration(reading.rate_window_s)}
     for one in watched:
         for expression in one.expressions:
             promql = re.sub(r"\$(namespaces|window)\b", lambda found: filled[found[0]], expression.promql)

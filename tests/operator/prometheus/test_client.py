@@ -51,7 +51,7 @@ def test_a_range_has_a_column_for_every_step_and_none_is_made_up(mock: MockProme
 def test_the_server_is_told_when_to_stop(mock: MockPrometheus) -> None:
     PrometheusClient(Connection(mock.url, timeout_s=4.0)).instant("up", AT_S, 2.5)
 
-    assert mock.asked[-1].parameters["timeout"] == "2.500s"
+    assert mock.asked[-1].parameters["timeout"] == "2500ms"
     assert float(mock.asked[-1].parameters["time"]) == AT_S
 
 

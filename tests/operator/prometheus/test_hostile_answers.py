@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from mock_prometheus import Hostile, MockPrometheus, SyntheticShop, mock_prometheus
 
-from foresail.prometheus.client import PrometheusClient
+from foresail.prometheus.answers import Frame
+from foresail.prometheus.client import PrometheusClient, PromQl
 from foresail.prometheus.metrics import PrometheusMetrics
 from foresail.prometheus.reasons import UnknownReason
 from foresail.prometheus.settings import Connection, Reading
@@ -35,12 +36,30 @@ def mock() -> Iterator[MockPrometheus]:
         yield server
 
 
-def client_of(server: MockPrometheus, timeout_s: float = 5.0) -> PrometheusClient:
-    connection = Connection(server.url, timeout_s=timeout_s, largest_answer_bytes=1_000_000)
-    return PrometheusClient(connection, wall_clock=lambda: NOW_S)
+def client_of(server: MockPrometheus) -> Impatient:
+    connection = Connection(server.url, timeout_s=10.0, largest_answer_bytes=1_000_000)
+    return Impatient(PrometheusClient(connection, wall_clock=lambda: NOW_S))
 
 
-def metrics_of(client: PrometheusClient, shop: SyntheticShop, counted: Counted) -> PrometheusMetrics:
+def patience_s(hostile: Hostile) -> float:
+    """Short only where no answer comes, so that a slow machine mistakes nothing for silence."""
+    return 0.1 if hostile in (Hostile.SILENT, Hostile.DRIP) else 10.0
+
+
+class Impatient:
+    """A client whose patience a test can change."""
+
+    def __init__(self, client: PrometheusClient) -> None:
+        self._client, self.timeout_s = client, 10.0
+
+    def instant(self, query: str, at_s: float, timeout_s: float | None = None) -> Frame:
+        return self._client.instant(query, at_s, self.timeout_s)
+
+    def range(self, query: str, start_s: float, end_s: float, step_s: float, timeout_s: float | None = None) -> Frame:
+        return self._client.range(query, start_s, end_s, step_s, self.timeout_s)
+
+
+def metrics_of(client: PromQl, shop: SyntheticShop, counted: Counted) -> PrometheusMetrics:
     metrics = PrometheusMetrics(client, Reading(demand_points=64, signal_points=10), recorder=counted)
     pods = {pod: PodFacts(key, 256.0) for key in shop.names() for pod in shop.pods_of(key)}
     metrics.watch([Watched(key) for key in shop.names()], PodIndex(pods))
@@ -80,8 +99,9 @@ def test_a_useless_answer_makes_everything_unknown_and_says_why(
     mock: MockPrometheus, hostile: Hostile, reason: UnknownReason
 ) -> None:
     counted = Counted()
-    metrics = metrics_of(client_of(mock, 0.15), mock.shop, counted)
-    mock.hostile = hostile
+    client = client_of(mock)
+    metrics = metrics_of(client, mock.shop, counted)
+    mock.hostile, client.timeout_s = hostile, patience_s(hostile)
 
     metrics.start(NOW_S)
     metrics.refresh(NOW_S)
@@ -96,14 +116,13 @@ def test_a_useless_answer_makes_everything_unknown_and_says_why(
 
 @pytest.mark.parametrize("hostile", [pytest.param(one, id=one.value) for one, _ in UNUSABLE])
 def test_recovers_with_the_first_good_answer_and_fills_what_was_missed(mock: MockPrometheus, hostile: Hostile) -> None:
-    metrics = metrics_of(
-        client_of(mock, 2.0 if hostile not in (Hostile.SILENT, Hostile.DRIP) else 0.15), mock.shop, Counted()
-    )
+    client = client_of(mock)
+    metrics = metrics_of(client, mock.shop, Counted())
     metrics.start(NOW_S)
     metrics.refresh(NOW_S)
-    mock.hostile = hostile
+    mock.hostile, client.timeout_s = hostile, patience_s(hostile)
     metrics.refresh(NOW_S + 15.0)
-    mock.hostile = None
+    mock.hostile, client.timeout_s = None, 10.0
 
     metrics.refresh(NOW_S + 30.0)
 
