@@ -80,3 +80,10 @@ cluster-up: .venv/dev.stamp ## a real Kubernetes of three nodes in two zones on 
 
 cluster-down: .venv/dev.stamp ## take it away; nothing of it is left
 	$(BIN)/foresail cluster down
+
+.PHONY: charts
+charts: .venv/dev.stamp ## lint both charts, render every profile of values, hold them against Kubernetes's schemas, test them (needs Go once)
+	PYTHON=$(CURDIR)/$(BIN)/python sh charts/build-tools.sh
+	$(BIN)/foresail crd | diff charts/foresail/files/crd.yaml - || { echo "charts/foresail/files/crd.yaml is old: foresail crd > it" >&2; exit 1; }
+	sh charts/check.sh
+	$(BIN)/python -m pytest tests/charts
