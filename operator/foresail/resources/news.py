@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 
-from foresail.resources.shown import iso
+from foresail.resources.shown import clock, iso
 from foresail.resources.status import MOST_CODES, MOST_DECISIONS, MOST_TEXT, DecisionShown
 from policies.decision import Action, Decision
 from policies.explain import render
@@ -79,7 +78,7 @@ def _said(decision: Decision) -> Said:
 
 
 def _shown(decision: Decision, said: Said) -> DecisionShown:
-    text = render(decision, lambda at_s: datetime.fromtimestamp(at_s, UTC).strftime("%H:%M:%SZ"))
+    text = render(decision, clock)
     return DecisionShown(
         id=decision.id[:128],
         at=iso(decision.at_s),

@@ -25,12 +25,23 @@ from policies.floors import FloorState
 NEWS_RATIO = 0.1
 #: Forecasts are shown anew at most this often.
 QUIET_S = 60.0
+_LATEST_S = 253_402_300_799.0  # the end of the year 9999
 _CODE_LENGTH = 512
 
 
 def iso(at_s: float) -> str:
-    """A Unix time as Kubernetes writes times."""
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """A Unix time as Kubernetes writes times; what lies outside of the years 1970 to 9999 is moved to their edge."""
+    return _moment(at_s).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clock(at_s: float) -> str:
+    """The time of day, in UTC, as explanations show it."""
+    return _moment(at_s).strftime("%H:%M:%SZ")
+
+
+def _moment(at_s: float) -> datetime:
+    bounded = at_s if isfinite(at_s) else _LATEST_S if at_s > 0.0 else 0.0
+    return datetime.fromtimestamp(min(max(0.0, bounded), _LATEST_S), UTC)
 
 
 def unix_s(written: str) -> float:

@@ -129,6 +129,16 @@ def test_at_most_ten_decisions_are_kept():
     assert [one.acts[0] for one in shown.decisions] == [f"SetFloor shop/web {n}" for n in range(16, 6, -1)]
 
 
+@pytest.mark.parametrize("expires_at_s", [float("inf"), float("nan"), -1.0, 1e300])
+def test_a_time_that_is_none_breaks_nothing(expires_at_s):
+    state = FloorState(written=8, original=3, expires_at_s=expires_at_s)
+    off = SetTraffic(WEB, "web-1", False, expires_at_s)
+
+    shown = status(floors={WEB: state}, decisions=(decision(actions=(off,)),))
+
+    assert admitted(STATUS, shown.body())[1] == []
+
+
 def test_other_policies_decisions_are_not_shown():
     assert status(decisions=(raised(8, workload="shop/other"),)).decisions == ()
 
