@@ -50,7 +50,8 @@ class DebianLayer:
 
     def command(self, release: str, target: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
         return (
-            *("mmdebstrap", "--quiet", "--mode=root", "--variant=essential"),
+            # Its mounts are its own: whatever ends it, none stays on this machine.
+            *("unshare", "--mount", "mmdebstrap", "--quiet", "--mode=root", "--variant=essential"),
             f"--include={','.join(self.packages)}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
             *(f"--essential-hook={step}" for step in self._before_packages()),
@@ -72,9 +73,12 @@ class DebianLayer:
         for folder in self.own_folders:
             own = f'{self.account.number}:{self.account.number} "$1{folder}"'
             yield f'mkdir -p "$1{folder}" && chown {own} && chmod 700 "$1{folder}"'
-        # What differs from one run to the next, and keys that nobody asked for.
+        # Certificates made up while installing, with their keys and links; nobody asked for them.
+        yield 'rm -f "$1"/etc/ssl/private/* "$1"/etc/ssl/certs/ssl-cert-snakeoil.pem'
+        yield 'chroot "$1" find -L /etc/ssl/certs -type l -delete'
+        # What differs from one run to the next.
         yield (
-            'rm -rf "$1"/var/cache/* "$1"/var/log/* "$1"/var/lib/apt/lists/* "$1"/etc/ssl/private/*'
+            'rm -rf "$1"/var/cache/* "$1"/var/log/* "$1"/var/lib/apt/lists/*'
             ' "$1"/etc/machine-id "$1"/etc/hostname "$1"/etc/resolv.conf'
         )
 

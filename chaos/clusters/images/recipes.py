@@ -13,7 +13,7 @@ from chaos.clusters.images.archive import ImageInvalid, ImageSettings, write_ima
 from chaos.clusters.images.debian import Account, DebianLayer, debian_layer
 from chaos.clusters.images.wheels import folder_of, install_wheels, write_scripts
 
-_PYTHON_PACKAGES = ("ca-certificates", "python3", "python-is-python3")
+_PYTHON_PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python-is-python3")  # numpy's wheels want libstdc++
 _PYTHON_ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "HOME": "/tmp"}
 _ROOT = Path(__file__).parents[3]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -187,14 +188,16 @@ def forward(
     name: Name = NAME,
     provider: Provider = None,
 ) -> None:
-    """Listen on this machine for an address in the cluster, until Ctrl-C."""
+    """Listen on this machine for an address in the cluster, until Ctrl-C or SIGTERM."""
+    told_to_end = threading.Event()
+    # Shells start background jobs with Ctrl-C ignored, and end them by SIGTERM.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told_to_end.set())
     with _mistakes():
         forwarding = _running(name, provider).forward(address, port)
     typer.echo(forwarding.port)
     try:
-        signal.pause()
-    except KeyboardInterrupt:
-        pass
+        told_to_end.wait()
     finally:
         forwarding.close()
 

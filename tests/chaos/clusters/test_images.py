@@ -1,0 +1,181 @@
+"""Images: equal contents give equal bytes, and nothing of the machine that built them gets in."""
+
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from chaos.clusters.cluster import ClusterFailed
+from chaos.clusters.images.archive import ImageInvalid, ImageSettings, image_names, write_image, write_layer
+from chaos.clusters.images.debian import Account, DebianLayer, debian_release
+from chaos.clusters.images.recipes import RECIPES
+from chaos.clusters.images.wheels import entry_points, write_scripts
+
+ROOT = Path(__file__).parents[3]
+
+
+def sources(folder: Path) -> Path:
+    (folder / "pkg" / "__pycache__").mkdir(parents=True)
+    (folder / "pkg" / "a.py").write_text("A = 1\n")
+    (folder / "pkg" / "__pycache__" / "a.cpython-311.pyc").write_bytes(b"\0")
+    (folder / "pkg-1.dist-info").mkdir()
+    (folder / "pkg-1.dist-info" / "METADATA").write_text("Name: pkg\n")
+    (folder / "pkg-1.dist-info" / "RECORD").write_text("/home/somebody/bin/x,sha256=1,1\n")
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o700)
+    return folder
+
+
+def image(folder: Path, name: str, contents: dict[str, Path], settings: ImageSettings | None = None) -> Path:
+    layer, archive = folder / f"{name}.layer", folder / f"{name}.tar"
+    write_layer(layer, contents)
+    write_image(archive, "local/test:1", (layer,), settings or ImageSettings())
+    return archive
+
+
+def test_equal_contents_give_equal_bytes(tmp_path: Path) -> None:
+    first, second = sources(tmp_path / "first"), sources(tmp_path / "second")
+    os.utime(second / "pkg" / "a.py", (1, 1))
+
+    one = image(tmp_path, "one", {"/app": first}, ImageSettings(entrypoint=("/app/run",)))
+    two = image(tmp_path, "two", {"/app": second}, ImageSettings(entrypoint=("/app/run",)))
+
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_layer_holds_only_what_is_read_at_run_time(tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    write_layer(layer, {"/app": sources(tmp_path / "sources")})
+
+    with tarfile.open(layer) as opened:
+        names = {entry.name for entry in opened if entry.isfile()}
+
+    assert names == {"app/pkg/a.py", "app/pkg-1.dist-info/METADATA", "app/run"}
+
+
+def test_files_belong_to_root_and_everyone_may_read_them(tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    write_layer(layer, {"/app": sources(tmp_path / "sources")})
+
+    with tarfile.open(layer) as opened:
+        entries = {entry.name: entry for entry in opened}
+
+    assert {(entry.uid, entry.gid, entry.mtime) for entry in entries.values()} == {(0, 0, 0)}
+    assert entries["app/run"].mode == 0o755
+    assert entries["app/pkg/a.py"].mode == 0o644
+
+
+def test_an_image_says_how_its_container_starts(tmp_path: Path) -> None:
+    settings = ImageSettings(
+        entrypoint=("/tini", "--"), command=("serve",), environment={"A": "1"}, user="10001:10001", folder="/tmp"
+    )
+    archive = image(tmp_path, "one", {"/app": sources(tmp_path / "sources")}, settings)
+
+    with tarfile.open(archive) as opened:
+        manifest = json.loads(opened.extractfile("manifest.json").read())[0]
+        configuration = json.loads(opened.extractfile(manifest["Config"]).read())
+
+    assert manifest["RepoTags"] == ["local/test:1"]
+    assert configuration["config"] == {
+        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "A=1"],
+        "Entrypoint": ["/tini", "--"],
+        "Cmd": ["serve"],
+        "User": "10001:10001",
+        "WorkingDir": "/tmp",
+    }
+    assert image_names(archive) == ("local/test:1",)
+
+
+def test_a_path_of_ones_own_replaces_the_usual_one(tmp_path: Path) -> None:
+    archive = image(tmp_path, "one", {"/a": sources(tmp_path / "s")}, ImageSettings(environment={"PATH": "/only"}))
+
+    with tarfile.open(archive) as opened:
+        manifest = json.loads(opened.extractfile("manifest.json").read())[0]
+        configuration = json.loads(opened.extractfile(manifest["Config"]).read())
+
+    assert configuration["config"]["Env"] == ["PATH=/only"]
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageInvalid, match="gone: not there, and meant to be /app"):
+        write_layer(tmp_path / "layer", {"/app": tmp_path / "gone"})
+    with pytest.raises(ImageInvalid, match="app: a path in an image begins with /"):
+        write_layer(tmp_path / "layer", {"app": tmp_path})
+    with pytest.raises(ImageInvalid, match="gone: not there, and meant to be a layer"):
+        write_image(tmp_path / "image", "a:1", (tmp_path / "gone",), ImageSettings())
+
+
+def test_a_file_that_is_no_archive_of_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.tar").write_text("not a tar")
+
+    with pytest.raises(ImageInvalid, match=r"notes\.tar: not an archive of images"):
+        image_names(tmp_path / "notes.tar")
+
+
+def test_commands_of_wheels_start_the_images_own_python(tmp_path: Path) -> None:
+    info = tmp_path / "packages" / "kopf-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "entry_points.txt").write_text("[console_scripts]\nKopf-Run = kopf.cli:main\n")
+
+    write_scripts(tmp_path / "packages", ("Kopf-Run",), {"foresail": "foresail.cli:main"}, tmp_path / "bin")
+
+    assert entry_points(tmp_path / "packages") == {"Kopf-Run": "kopf.cli:main"}
+    assert (tmp_path / "bin" / "Kopf-Run").read_text() == (
+        "#!/usr/bin/python3\nimport sys\nfrom kopf.cli import main\nsys.exit(main())\n"
+    )
+    assert (tmp_path / "bin" / "foresail").stat().st_mode & 0o111 == 0o111
+    with pytest.raises(ImageInvalid, match="no package of the image has a command called 'gone'"):
+        write_scripts(tmp_path / "packages", ("gone",), {}, tmp_path / "bin")
+
+
+def test_an_account_comes_before_the_packages_and_keeps_its_number() -> None:
+    layer = DebianLayer(("redis-server",), Account("postgres", 10002, "/var/lib/postgresql"), own_folders=("/data",))
+
+    command = layer.command("bookworm", Path("/out.tar"), ("/etc/apt/sources.list",))
+
+    assert "--include=redis-server" in command
+    assert '--essential-hook=echo "postgres:x:10002:10002::/var/lib/postgresql:/bin/sh" >>"$1/etc/passwd"' in command
+    assert '--customize-hook=mkdir -p "$1/data" && chown 10002:10002 "$1/data" && chmod 700 "$1/data"' in command
+    assert command[-3:] == ("bookworm", "/out.tar", "/etc/apt/sources.list")
+
+
+def test_another_list_of_packages_is_another_layer() -> None:
+    account = Account("a", 10001, "/tmp")
+
+    assert DebianLayer(("python3",), account).key("bookworm") != DebianLayer(("tini",), account).key("bookworm")
+    assert DebianLayer(("python3",), account).key("bookworm") != DebianLayer(("python3",), account).key("trixie")
+
+
+def test_images_are_built_on_debian_only() -> None:
+    assert debian_release('ID=debian\nVERSION_CODENAME=bookworm\nNAME="Debian"\n') == "bookworm"
+    with pytest.raises(ClusterFailed, match="on Debian; elsewhere use Docker"):
+        debian_release("ID=fedora\nVERSION_CODENAME=\n")
+
+
+def test_recipes_agree_with_the_dockerfiles() -> None:
+    for recipe, dockerfile in (
+        (RECIPES["shop"], "demo_shop/Dockerfile"),
+        (RECIPES["stores"], "demo_shop/stores/Dockerfile"),
+    ):
+        text = (ROOT / dockerfile).read_text(encoding="utf-8")
+        assert f"USER {recipe.settings.user}" in text
+        assert f"ENTRYPOINT {json.dumps(list(recipe.settings.entrypoint))}" in text
+    for package in RECIPES["stores"].debian.packages:
+        assert package in (ROOT / "demo_shop/stores/Dockerfile").read_text(encoding="utf-8")
+
+
+def test_what_recipes_name_is_there() -> None:
+    for recipe in RECIPES.values():
+        if recipe.lock:
+            assert (ROOT / "requirements" / recipe.lock).is_file()
+        for folder in recipe.left_out:
+            assert (ROOT / folder).is_dir()
+
+
+def test_the_operators_lock_leaves_out_what_only_the_simulator_uses() -> None:
+    lock = (ROOT / "requirements" / "operator.txt").read_text(encoding="utf-8")
+
+    assert "\nkopf==" in lock
+    assert not any(line.startswith(("numba==", "llvmlite==", "joblib==", "torch==")) for line in lock.splitlines())
