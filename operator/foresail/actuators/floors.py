@@ -50,6 +50,9 @@ def set_floor(api: Api, target: WorkloadTarget, action: SetFloor, stamp: Stamp, 
         most = default_most if found is ABSENT else found
         # A floor above the ceiling would be refused by the API server.
         floor = action.floor if most is None else min(action.floor, most)
+        mark = marks.read(seen, field.key)
+        if mark is not None and mark.original == floor and mark.written == field.read(seen):
+            return restored(seen, field)  # back where people had it: there is nothing left to expire
         return written(seen, path, field, floor, stamp, memory)
 
     return send(api, path, field.key, memory, plan)

@@ -11,19 +11,20 @@ from typing import Any
 from foresail.actuators.api import Json
 from foresail.actuators.patching import annotation, label
 from foresail.actuators.refusals import ActRefused, RefusalReason
+from foresail.objects import names
 
 #: On every object that carries a mark, so that they can be listed cheaply.
 MANAGED_LABEL = "foresail.dev/managed"
 #: Unix seconds until which an object is left to whoever else writes it.
 CONTESTED = "foresail.dev/contested"
 
-TRAFFIC_LABEL = "foresail.dev/traffic"
-ON, OFF = "on", "off"
+TRAFFIC_LABEL = names.TRAFFIC_LABEL
+ON, OFF = "on", names.TRAFFIC_OFF
 
 FLOOR = "foresail.dev/floor"
 SCALE = "foresail.dev/scale"
-CORDON = "foresail.dev/cordon"
-DETACHED = "foresail.dev/detached"
+CORDON = names.CORDON
+DETACHED = names.DETACHED
 DRAINED = "foresail.dev/drained"
 SHIFTED = "foresail.dev/shifted"
 WEIGHTS = "foresail.dev/weights"

@@ -14,8 +14,8 @@ from foresail.actuators.services import controller
 from foresail.actuators.standing import PlainField, Plan, Remembered, Stamp, restored, send, written
 from foresail.actuators.targets import WorkloadTarget
 from foresail.actuators.traffic import check_pod
+from foresail.objects.names import TEMPLATE_HASH_LABEL as HASH_LABEL
 
-HASH_LABEL = "pod-template-hash"
 HASH = PlainField(marks.DETACHED, ("metadata", "labels", HASH_LABEL))
 SAFE_TO_EVICT = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
 LONGEST_S = 600.0  # a detached pod belongs to nobody, so not for long

@@ -27,15 +27,14 @@ def check_leaving(api: Api, pods: Sequence[Json], namespace: str) -> None:
         raise ActRefused(RefusalReason.NO_SERVICE_LISTENS, detail)
     governing = _governing(api, namespace, pods)
     leaving = {pod["metadata"]["name"] for pod in pods}
-    everybody: list[Json] | None = None
     for service in chosen:
         name = service["metadata"]["name"]
         if name in governing:
             detail = f"Service {namespace}/{name} gives the pods of a StatefulSet their names: take the label out of it"
             raise ActRefused(RefusalReason.GOVERNING_SERVICE, detail)
-        everybody = api.items(paths.path(paths.PODS, namespace)) if everybody is None else everybody
-        staying = [pod for pod in everybody if pod["metadata"]["name"] not in leaving]
-        if not any(selects(service, pod) and is_ready(pod) for pod in staying):
+        chooses = ",".join(f"{key}={value}" for key, value in sorted(_selector(service).items()))
+        behind = api.items(paths.path(paths.PODS, namespace), chooses)
+        if not any(is_ready(pod) for pod in behind if pod["metadata"]["name"] not in leaving):
             detail = f"Service {namespace}/{name} would have no Ready endpoint left"
             raise ActRefused(RefusalReason.LAST_ENDPOINT, detail)
 

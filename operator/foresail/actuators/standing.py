@@ -126,10 +126,12 @@ def written(
     if ours is not None and not stands:
         reversed_at_s = (*reversed_at_s, stamp.now_s)
         if len(reversed_at_s) >= CONTEST_REVERSALS:
-            return _given_up(seen, target.key, stamp)
+            return _given_up(seen, target.key, ours, stamp)
     kept = ours if stands else None
     patch = Patch(seen)
-    pairs = dict(kept.also) if kept is not None else {}
+    pairs = (
+        {} if ours is None else {name: pair for name, pair in ours.also.items() if annotation(seen, name) == pair[1]}
+    )
     for name, value in (also or {}).items():
         pairs.setdefault(name, (annotation(seen, name), value))
         patch.annotate(name, value)
@@ -159,9 +161,7 @@ def restored(seen: Json, target: Field) -> Plan | None:
         target.write(patch, mark.original)
     else:
         target.write(patch, target.read(seen))  # guarded, unchanged
-    for name, (original, ours) in mark.also.items():
-        if annotation(seen, name) == ours:
-            patch.annotate(name, original)
+    _take_along(patch, seen, mark)
     unsign(patch, seen, target.key)
     return Plan(patch, None)
 
@@ -215,9 +215,17 @@ def _check_contest(seen: Json, now_s: float) -> None:
         raise ActRefused(RefusalReason.CONTESTED, f"{seen['metadata']['name']}: left alone until {until_s:.0f}")
 
 
-def _given_up(seen: Json, key: str, stamp: Stamp) -> Plan:
+def _take_along(patch: Patch, seen: Json, mark: Mark) -> None:
+    """Annotations that were written with the value, where they are still ours."""
+    for name, (original, ours) in mark.also.items():
+        if annotation(seen, name) == ours:
+            patch.annotate(name, original)
+
+
+def _given_up(seen: Json, key: str, mark: Mark, stamp: Stamp) -> Plan:
     """Theirs stays. The annotation tells a successor, and people."""
     patch = Patch(seen)
+    _take_along(patch, seen, mark)
     patch.annotate(key, None)
     patch.label(marks.MANAGED_LABEL, "true")  # so that the note is found again and taken away
     patch.annotate(marks.CONTESTED, f"{stamp.now_s + CONTEST_HOLD_S:.0f}")

@@ -60,6 +60,10 @@ class WorkloadTarget:
 
     @property
     def labels(self) -> str:
+        """A selector of its pods. Raises without one: everybody's pods are not this workload's."""
+        if not self.selector:
+            detail = f"{self.key}: its pods cannot be told from others by labels"
+            raise ActRefused(RefusalReason.NOT_THIS_WORKLOADS, detail)
         return ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
 
     def pod_path(self, pod: str) -> str:

@@ -17,8 +17,7 @@ from foresail.actuators.refusals import HOPELESS, ActRefused, RefusalReason
 from foresail.actuators.standing import Field, Plan, Remembered, Stamp, restored, send, written
 from foresail.actuators.targets import WorkloadTarget
 from foresail.actuators.traffic import SHIFTED, label_off
-
-ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
+from foresail.objects.names import ZONE_LABELS
 
 
 @dataclass(frozen=True, slots=True)

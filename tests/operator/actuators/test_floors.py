@@ -287,3 +287,12 @@ def test_an_annotation_edited_by_hand_is_not_guessed_at(stage: Stage) -> None:
 def test_refuses_an_act_that_would_end_before_it_begins(stage: Stage) -> None:
     assert not stage.cluster().apply(SetFloor(WEB, 6, NOW_S - 1.0), decision(), NOW_S)
     assert stage.why is RefusalReason.ALREADY_EXPIRED
+
+
+def test_a_floor_that_is_lowered_to_the_original_leaves_no_trace(stage: Stage) -> None:
+    cluster = stage.cluster()
+    cluster.apply(floor(6), decision(), NOW_S)
+
+    assert cluster.apply(floor(2, NOW_S + 60.0), decision(), NOW_S + 60.0)
+
+    assert stage.spec(HPA, "web")["minReplicas"] == 2 and stage.traces() == []

@@ -166,3 +166,29 @@ def test_a_missing_token_is_said_and_does_not_matter(stage: Stage) -> None:
 
     assert stage.cluster().apply(OFF, decision(), NOW_S)
     assert [refused.reason for refused in stage.outcomes[-1].partial] == [RefusalReason.NO_CREDENTIALS]
+
+
+def flip_back(stage: Stage) -> None:
+    stage.sets("pods", "web-1", lambda seen: seen["metadata"]["labels"].update({"foresail.dev/traffic": "on"}))
+
+
+def test_a_label_that_somebody_flips_back_twice_is_left_with_everything_that_went_along(stage: Stage) -> None:
+    stage.sets("pods", "web-1", lambda seen: seen["metadata"].update(annotations={COST: "7"}))
+    cluster = stage.cluster()
+    cluster.apply(OFF, decision(), NOW_S)
+    flip_back(stage)
+    assert cluster.apply(OFF, decision(), NOW_S + 30.0)
+    assert annotations(stage)[COST] == "-1000"
+    flip_back(stage)
+
+    assert not cluster.apply(OFF, decision(), NOW_S + 60.0)
+
+    assert stage.why is RefusalReason.CONTESTED and label(stage) == "on"
+    assert annotations(stage)[COST] == "7"
+
+
+def test_a_workload_without_a_selector_owns_no_pods(stage: Stage) -> None:
+    stage.sets("deployments", "web", lambda seen: seen["spec"].pop("selector"))
+
+    assert not stage.cluster().apply(OFF, decision(), NOW_S)
+    assert stage.why is RefusalReason.NOT_THIS_WORKLOADS

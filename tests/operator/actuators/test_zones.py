@@ -213,3 +213,10 @@ def test_a_leader_that_was_superseded_shifts_nothing(stage: Stage) -> None:
 
     assert not old.apply(SHIFT, decision(), NOW_S + 30.0)
     assert stage.why is RefusalReason.SUPERSEDED and stage.writes() == []
+
+
+def test_a_workload_without_a_selector_empties_nobody_elses_zone(stage: Stage) -> None:
+    stage.sets("deployments", "web", lambda seen: seen["spec"].pop("selector"))
+
+    assert not stage.cluster().apply(SHIFT, decision(), NOW_S)
+    assert stage.why is RefusalReason.NOT_THIS_WORKLOADS and stage.writes() == []
