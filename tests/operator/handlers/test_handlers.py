@@ -19,6 +19,8 @@ import pytest
 import yaml
 from fake_api import FakeApi
 from kopf.testing import KopfRunner
+from mock_prometheus import MockPrometheus, SyntheticShop
+from synthetic_cluster import objects_of, policy_of
 
 from foresail import handlers
 
@@ -86,6 +88,13 @@ def shop(fake_api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
+def prometheus() -> Iterator[MockPrometheus]:
+    mock = MockPrometheus(SyntheticShop(workloads=1, pods=2))
+    yield mock
+    mock.close()
+
+
+@pytest.fixture
 def operator(shop: FakeApi) -> Iterator[KopfRunner]:
     with KopfRunner(["run", "--standalone", "-A", "-m", "foresail.handlers"], timeout=30.0) as runner:
         yield runner
@@ -130,6 +139,34 @@ def test_a_policy_is_taken_in_followed_and_let_go_without_a_trace(shop: FakeApi,
     shop.delete("resiliencepolicies", "shop", "shop")
 
     until(lambda: 'foresail_workloads{mode="Enforce"}' not in get("/metrics")[1])
+
+
+def test_with_prometheus_it_forecasts_decides_and_acts(
+    shop: FakeApi, prometheus: MockPrometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORESAIL_PROMETHEUS_URL", prometheus.url)
+    for body in objects_of(prometheus.shop):
+        if body["kind"] == "Deployment":
+            # A request takes 10 ms of CPU: a pod carries two a second, and 5 to 15 come.
+            body["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "20m"
+        shop.put(body)
+    policy = policy_of(prometheus.shop)
+    policy["spec"]["scaling"] = {"capacityPriorRequestsPerSecond": 2.0}
+    shop.put(policy)
+
+    with KopfRunner(["run", "--standalone", "-A", "-m", "foresail.handlers"], timeout=30.0):
+        until(lambda: shop.get("horizontalpodautoscalers", "shop-0", "web-0")["spec"]["minReplicas"] > 2, 60.0)
+        until(lambda: shop.exists("configmaps", "foresail", "foresail-checkpoint-0"))
+        until(lambda: any(write.path.endswith("/events") for write in shop.writes))
+        metrics = get("/metrics")[1]
+
+    assert 'foresail_forecast{horizon_s="300",model="' in metrics
+    assert 'foresail_floor{workload="shop-0/web-0"}' in metrics
+    assert 'foresail_actions_total{action="SetFloor"}' in metrics
+    events = [write.body for write in shop.writes if write.path.endswith("/events")]
+    assert events[0]["regarding"]["name"] == "web-0" and events[0]["action"] == "SetFloor"
+    mark = shop.get("horizontalpodautoscalers", "shop-0", "web-0")["metadata"]["annotations"]["foresail.dev/floor"]
+    assert json.loads(mark)["original"] == 2
 
 
 def test_a_stopped_operator_releases_its_lease(shop: FakeApi) -> None:
