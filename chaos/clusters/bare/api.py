@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import ssl
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.clusters.bare.site import Site
+from chaos.clusters.processes import run
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ApiReader:
-    """Reads as administrator. Everything raises `OSError` or `ValueError` when there is no answer, or no such."""
+    """Reads as administrator. Everything raises `ClusterFailed` or `ValueError` when there is no answer, or no such."""
 
-    pki: Path
-    server: str
+    kubectl: Path
+    kubeconfig: Path
 
     def is_ready(self) -> bool:
         return self._read("/readyz") == "ok"
@@ -32,15 +31,14 @@ class ApiReader:
         return any(account["metadata"]["name"] == "default" for account in accounts["items"])
 
     def _read(self, path: str) -> str:
-        context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
-        context.load_cert_chain(self.pki / "admin.crt", self.pki / "admin.key")
-        with urllib.request.urlopen(self.server + path, context=context, timeout=_TIMEOUT_S) as answer:
-            return str(answer.read().decode())
+        # By a program of its own: a connection that is refused in the middle of its handshake, as all are while the
+        # server starts, leaves an open socket behind in this one.
+        flags = (f"--kubeconfig={self.kubeconfig}", f"--request-timeout={_TIMEOUT_S}s")
+        return run(self.kubectl, *flags, "get", "--raw", path, limit_s=2.0 * _TIMEOUT_S)
 
 
 def api_of(site: Site) -> ApiReader:
-    document = json.loads(site.kubeconfig.read_text(encoding="ascii"))
-    return ApiReader(site.pki, document["clusters"][0]["cluster"]["server"])
+    return ApiReader(site.programs / "kubectl", site.kubeconfig)
 
 
 def ready_node_names(nodes: dict[str, list[dict[str, dict[str, object]]]]) -> frozenset[str]:

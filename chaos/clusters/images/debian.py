@@ -46,7 +46,8 @@ class DebianLayer:
     files: tuple[tuple[str, str], ...] = ()  # written before the packages are installed, and read by them
 
     def key(self, release: str) -> str:
-        return hashlib.sha256(repr((self, release, _LEFT_OUT, _EPOCH)).encode()).hexdigest()[:16]
+        """Names all that the layer is made by: another step is another layer."""
+        return hashlib.sha256(repr((self.command(release, Path("layer"), ()), _EPOCH)).encode()).hexdigest()[:16]
 
     def command(self, release: str, target: Path, sources: tuple[str, ...]) -> tuple[str, ...]:
         return (
