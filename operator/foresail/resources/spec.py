@@ -9,20 +9,21 @@ from foresail.resources.endpoints import Brownout, Database, Drain
 from foresail.resources.events import Event
 from foresail.resources.metric_sources import FailureSignal, Metrics
 from foresail.resources.sections import Rule, Section, list_map
-from foresail.resources.targets import Objectives, Role, Target
+from foresail.resources.targets import Objectives, Role, ScalingOfTarget, Target
 from policies.model import Mode
 
 
-def _own_or_common(spec: Spec, target: Target, field: str) -> int | None:
+def _own_or_common(spec: Spec, own: ScalingOfTarget, field: str) -> int | None:
     """A bound of a target, from `spec.scaling` where it says nothing itself."""
-    own: int | None = None if target.scaling is None else getattr(target.scaling, field)
+    value: int | None = getattr(own, field)
     common: int | None = getattr(spec.scaling, field)
-    return common if own is None else own
+    return common if value is None else value
 
 
 def _within_most(spec: Spec, field: str) -> bool:
-    """Whether `field` of every target lies within its maxReplicas."""
-    pairs = [(_own_or_common(spec, t, field), _own_or_common(spec, t, "max_replicas")) for t in spec.targets]
+    """Whether `field` of every target that has bounds of its own lies within its maxReplicas."""
+    own = [target.scaling for target in spec.targets if target.scaling is not None]
+    pairs = [(_own_or_common(spec, one, field), _own_or_common(spec, one, "max_replicas")) for one in own]
     return all(value is None or most is None or value <= most for value, most in pairs)
 
 
@@ -42,8 +43,8 @@ class Spec(Section):
             holds=lambda s: {t.driven_by for t in s.targets if t.driven_by is not None} <= _names(s, Role.ENTRY),
         ),
         Rule(
-            cel="self.targets.all(t, (has(t.scaling) && has(t.scaling.minReplicas) ? t.scaling.minReplicas :"
-            " self.scaling.minReplicas) <= (has(t.scaling) && has(t.scaling.maxReplicas) ? t.scaling.maxReplicas :"
+            cel="self.targets.all(t, !has(t.scaling) || (has(t.scaling.minReplicas) ? t.scaling.minReplicas :"
+            " self.scaling.minReplicas) <= (has(t.scaling.maxReplicas) ? t.scaling.maxReplicas :"
             " self.scaling.maxReplicas))",
             message="minReplicas of a target is above its maxReplicas (what it leaves out comes from spec.scaling):"
             " lower minReplicas or raise maxReplicas",
@@ -51,10 +52,9 @@ class Spec(Section):
             holds=lambda s: _within_most(s, "min_replicas"),
         ),
         Rule(
-            cel="self.targets.all(t, !(has(t.scaling) && has(t.scaling.safeReplicas) ||"
-            " has(self.scaling.safeReplicas)) || (has(t.scaling) && has(t.scaling.safeReplicas) ?"
-            " t.scaling.safeReplicas : self.scaling.safeReplicas) <= (has(t.scaling) && has(t.scaling.maxReplicas) ?"
-            " t.scaling.maxReplicas : self.scaling.maxReplicas))",
+            cel="self.targets.all(t, !has(t.scaling) || !has(t.scaling.safeReplicas) && !has(self.scaling.safeReplicas) ||"
+            " (has(t.scaling.safeReplicas) ? t.scaling.safeReplicas : self.scaling.safeReplicas) <="
+            " (has(t.scaling.maxReplicas) ? t.scaling.maxReplicas : self.scaling.maxReplicas))",
             message="safeReplicas of a target is above its maxReplicas (what it leaves out comes from spec.scaling):"
             " lower safeReplicas or raise maxReplicas",
             field="targets",
