@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from foresail.actuators import paths
 from foresail.actuators.paths import Kind
@@ -17,9 +18,13 @@ class StateDirectory:
     """Implements `foresail.actuators.targets.Directory`. What it says may be a second old: writes are guarded."""
 
     def __init__(
-        self, state: Callable[[], ObjectState | None], bindings: Callable[[], Mapping[str, WorkloadBinding]]
+        self,
+        state: Callable[[], ObjectState | None],
+        bindings: Callable[[], Mapping[str, WorkloadBinding]],
+        secrets: Path | None = None,
     ) -> None:
-        self._state, self._bindings = state, bindings
+        """`secrets`: the folder that tokens and credentials of policies lie in, None: there are none."""
+        self._state, self._bindings, self._secrets = state, bindings, secrets
 
     def find(self, workload: str) -> WorkloadTarget | None:
         state = self._state()
@@ -36,14 +41,22 @@ class StateDirectory:
             selector={} if selector is None else selector.pairs,
             hpa=None if found.hpa is None else found.hpa.meta.name,
             scaled_object=None if found.scaled_object is None else found.scaled_object.meta.name,
-            management=None if binding is None else _management(binding),
+            management=None if binding is None else self._management(binding),
             patroni_port=PATRONI_PORT if database is None else database.rest_port,
+            patroni_credentials_file=None if database is None else self._file(database.credentials_file),
         )
 
+    def _management(self, binding: WorkloadBinding) -> Management | None:
+        """The management listener, None where the policy names neither of its endpoints."""
+        endpoint = binding.drain or binding.brownout
+        if endpoint is None:
+            return None
+        return Management(
+            endpoint.port,
+            drain=binding.drain is not None,
+            brownout=binding.brownout is not None,
+            token_file=self._file(endpoint.token_file),
+        )
 
-def _management(binding: WorkloadBinding) -> Management | None:
-    """The management listener, None where the policy names neither of its endpoints."""
-    endpoint = binding.drain or binding.brownout
-    if endpoint is None:
-        return None
-    return Management(endpoint.port, drain=binding.drain is not None, brownout=binding.brownout is not None)
+    def _file(self, name: str | None) -> Path | None:
+        return None if name is None or self._secrets is None else self._secrets / name

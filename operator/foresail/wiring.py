@@ -97,7 +97,7 @@ def build(settings: Settings, api: client.ApiClient, model: Forecaster | None = 
     eyes = build_eyes(settings, api)
     cluster = LiveCluster(
         api,
-        StateDirectory(eyes.objects.state, eyes.declared.bindings),
+        StateDirectory(eyes.objects.state, eyes.declared.bindings, settings.secrets_folder),
         keeper.fence,
         _actuator_settings(settings, identity),
         _recording(telemetry),

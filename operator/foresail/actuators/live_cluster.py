@@ -15,7 +15,7 @@ from foresail.actuators.refusals import ActRefused, RefusalReason, Refused
 from foresail.actuators.revert import Reverted, Reverter
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Remembered, Stamp
-from foresail.actuators.targets import Directory, WorkloadTarget
+from foresail.actuators.targets import Directory, WorkloadTarget, control_token
 from policies.decision import (
     Action,
     Decision,
@@ -134,7 +134,8 @@ class LiveCluster:
             case SetScale():
                 scale.set_scale(self._api, self._find(action.workload), action, stamp, self._memory)
             case SetTraffic():
-                target, token = self._find(action.workload), self._settings.control_token_file
+                target = self._find(action.workload)
+                token = control_token(target, self._settings.control_token_file)
                 return traffic.set_traffic(self._api, target, action, stamp, self._memory, self._http, token)
             case DetachPod():
                 replacement.detach(self._api, self._find(action.workload), action.pod, stamp, self._memory)
@@ -151,7 +152,8 @@ class LiveCluster:
             case SwitchOver():
                 self._switch_over(action, stamp)
             case SetBrownout():
-                target, token = self._find(action.workload), self._settings.control_token_file
+                target = self._find(action.workload)
+                token = control_token(target, self._settings.control_token_file)
                 return brownout.set_brownout(self._api, target, action, stamp, self._http, token)
             case SetWeights():
                 self._weigh(action, stamp)
@@ -223,7 +225,8 @@ class LiveCluster:
     def _switch_over(self, action: SwitchOver, stamp: Stamp) -> None:
         """Asked once. Whether it happened is read from the cluster, now or at the next call."""
         key = f"switchover/{action.database}"
-        urls = switchover.member_urls(self._api, self._find(action.workload))
+        target = self._find(action.workload)
+        urls = switchover.member_urls(self._api, target)
         view = switchover.cluster_view(self._http, urls, action.leader)
         asked = self._intents.open.get(key)
         if view.leader == action.candidate:
@@ -232,7 +235,7 @@ class LiveCluster:
         if asked is not None and stamp.now_s - asked.at_s < SWITCHING_TAKES_S:
             return  # it is under way
         switchover.check(view, action, urls)
-        headers = switchover.authorization(self._settings.patroni_credentials_file)
+        headers = switchover.authorization(target.patroni_credentials_file or self._settings.patroni_credentials_file)
         self._intents.begin(_intent(key, action, stamp))
         objection = switchover.ask(self._http, urls[action.leader], action, headers)
         if switchover.cluster_view(self._http, urls, action.candidate).leader == action.candidate:

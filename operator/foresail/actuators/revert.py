@@ -18,7 +18,7 @@ from foresail.actuators.paths import Kind
 from foresail.actuators.refusals import HOPELESS, ActRefused, RefusalReason, Refused
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Field, PlainField, Plan, Remembered, restored, send, unsign
-from foresail.actuators.targets import Directory, WorkloadTarget
+from foresail.actuators.targets import Directory, WorkloadTarget, control_token
 from foresail.actuators.traffic import SHIFTED, traffic_on
 from foresail.actuators.weights import ROUTE
 from foresail.actuators.zones import CORDON
@@ -126,7 +126,9 @@ class Reverter:
             case marks.DETACHED:
                 return replacement.end_expired(self.api, seen, self.memory)
             case marks.DRAINED:
-                traffic_on(self.api, path, self._target(seen), self.memory, self.http, self.settings.control_token_file)
+                target = self._target(seen)
+                token = control_token(target, self.settings.control_token_file)
+                traffic_on(self.api, path, target, self.memory, self.http, token)
                 return "restored"
         fields: dict[str, Field] = {marks.CORDON: CORDON, marks.SHIFTED: SHIFTED, marks.WEIGHTS: ROUTE}
         send(self.api, path, key, self.memory, lambda found: restored(found, fields[key]))

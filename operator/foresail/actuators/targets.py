@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from foresail.actuators import paths
@@ -23,6 +24,7 @@ class Management:
     port: int = MANAGEMENT_PORT
     drain: bool = True
     brownout: bool = False
+    token_file: Path | None = None  # None: the installation's
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class WorkloadTarget:
     management: Management | None = None  # None: its pods have no such listener
     route: str | None = None  # an HTTPRoute whose weights we may write
     patroni_port: int = PATRONI_PORT
+    patroni_credentials_file: Path | None = None  # None: the installation's
 
     @property
     def namespace(self) -> str:
@@ -68,6 +71,12 @@ class WorkloadTarget:
 
     def pod_path(self, pod: str) -> str:
         return paths.path(paths.PODS, self.namespace, pod)
+
+
+def control_token(target: WorkloadTarget | None, installation: Path | None) -> Path | None:
+    """The file with the token that the workload's pods ask for."""
+    own = None if target is None or target.management is None else target.management.token_file
+    return own or installation
 
 
 class Directory(Protocol):
