@@ -52,8 +52,8 @@ class Spec(Section):
             holds=lambda s: _within_most(s, "min_replicas"),
         ),
         Rule(
-            cel="self.targets.all(t, !has(t.scaling) || !has(t.scaling.safeReplicas) && !has(self.scaling.safeReplicas) ||"
-            " (has(t.scaling.safeReplicas) ? t.scaling.safeReplicas : self.scaling.safeReplicas) <="
+            cel="self.targets.all(t, !has(t.scaling) || !has(t.scaling.safeReplicas) && !has(self.scaling.safeReplicas)"
+            " || (has(t.scaling.safeReplicas) ? t.scaling.safeReplicas : self.scaling.safeReplicas) <="
             " (has(t.scaling.maxReplicas) ? t.scaling.maxReplicas : self.scaling.maxReplicas))",
             message="safeReplicas of a target is above its maxReplicas (what it leaves out comes from spec.scaling):"
             " lower safeReplicas or raise maxReplicas",
