@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -163,6 +164,7 @@ class MockPrometheus:
         self.shop = shop or SyntheticShop()
         self.custom: dict[str, Sequence[Series]] = {}  # by the whole expression
         self.extra: dict[str, Sequence[Series]] = {}  # by tag, instead of the shop's
+        self.interval = Series({}, lambda t: 21.0 + 0.0 * t)  # samples in five minutes: one every 15 s
         self.hostile: Hostile | None = None
         self.spoils: Callable[[str], bool] = lambda query: True
         self.now_s: float | None = None  # what the Date header says, None: no such header
@@ -271,6 +273,8 @@ class MockPrometheus:
         if query in self.custom:
             found = list(self.custom[query])
             return [(series, _head(series.labels)) for series in found]
+        if "count_over_time(up" in query:
+            return [(self.interval, _head({}))]
         answer = []
         for tag in _TAG.findall(query):
             # The percentile by pod and by workload carry the same tag: what they sum by tells them apart.
@@ -348,6 +352,14 @@ _BROKEN: dict[Hostile | None, Callable[[MockPrometheus, BaseHTTPRequestHandler],
 }
 
 
+def serve(workloads: int, pods: int) -> None:
+    """In a process of its own, for benchmarks: says its address, ends with its standard input."""
+    with mock_prometheus(SyntheticShop(workloads, pods, namespaces=max(1, workloads // 20))) as mock:
+        sys.stdout.write(f"{mock.url}\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
 @contextmanager
 def mock_prometheus(shop: SyntheticShop | None = None) -> Iterator[MockPrometheus]:
     mock = MockPrometheus(shop)
@@ -355,3 +367,7 @@ def mock_prometheus(shop: SyntheticShop | None = None) -> Iterator[MockPrometheu
         yield mock
     finally:
         mock.close()
+
+
+if __name__ == "__main__":
+    serve(workloads=int(sys.argv[1]), pods=int(sys.argv[2]))

@@ -100,6 +100,8 @@ def samples() -> str:
     gauge("shop_admission_queued", 3, pod=WEB_1, **{"class": "browse"})
     gauge("http_server_active_requests", 9, pod=WEB_1, method="GET")
     gauge("http_server_active_requests", 7, pod=WEB_2, method="GET")
+    for pod in (WEB_1, WEB_2):
+        gauge("up", 1, pod=pod)
     gauge("kubelet_volume_stats_used_bytes", 700 * MIB, persistentvolumeclaim="pgdata-patroni-0")
     gauge("kubelet_volume_stats_capacity_bytes", 1000 * MIB, persistentvolumeclaim="pgdata-patroni-0")
     for member, replica, received in (("patroni-0", 0, 0), ("patroni-1", 1, 2000)):

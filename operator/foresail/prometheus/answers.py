@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,16 +46,24 @@ def vector(rows: Sequence[Any], at_s: float) -> Frame:
     """An instant answer as a frame of one step."""
     problems: Counter[UnknownReason] = Counter()
     labels: list[Labels] = []
-    values: list[float] = []
+    samples: list[tuple[Any, Any]] = []
     for row in rows:
         named = _labels(row)
-        sample = row.get("value") if isinstance(row, dict) else None
+        sample = row.get("value") if named is not None else None
         if named is None or not isinstance(sample, list) or len(sample) != 2:
             problems[UnknownReason.MALFORMED] += 1
             continue
         labels.append(named)
-        values.append(_number(sample, at_s, problems))
-    return _frame(labels, np.asarray(values, dtype=np.float64).reshape(-1, 1), problems)
+        samples.append((sample[0], sample[1]))
+    numbers = np.array([_pair(sample) for sample in samples], dtype=np.float64).reshape(-1, 2)
+    values = numbers[:, 1]
+    malformed = np.isnan(numbers[:, 0])
+    timely = np.abs(numbers[:, 0] - at_s) <= _TIME_TOLERANCE_S
+    finite = np.isfinite(values)
+    problems[UnknownReason.MALFORMED] += int(malformed.sum())
+    problems[UnknownReason.WRONG_TIME] += int((~timely & ~malformed).sum())
+    problems[UnknownReason.NOT_FINITE] += int((timely & ~finite).sum())
+    return _frame(labels, np.where(timely & finite, values, np.nan)[:, None], problems)
 
 
 def matrix(rows: Sequence[Any], start_s: float, end_s: float, step_s: float) -> Frame:
@@ -82,7 +90,7 @@ def _series(
     series = np.full(steps, np.nan)
     try:
         points = np.asarray(samples, dtype=np.float64).reshape(-1, 2)  # numpy reads the numbers in the texts
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         problems[UnknownReason.MALFORMED] += 1
         return series
     columns = np.rint((points[:, 0] - start_s) / step_s)
@@ -103,19 +111,12 @@ def _labels(row: Any) -> Labels | None:
     return metric
 
 
-def _number(sample: Sequence[Any], at_s: float, problems: Counter[UnknownReason]) -> float:
+def _pair(sample: tuple[Any, Any]) -> tuple[float, float]:
+    """Time and value; the time of what is no number is NaN."""
     try:
-        stamped_s, value = float(sample[0]), float(sample[1])
-    except (TypeError, ValueError):
-        problems[UnknownReason.MALFORMED] += 1
-        return float("nan")
-    if not abs(stamped_s - at_s) <= _TIME_TOLERANCE_S:
-        problems[UnknownReason.WRONG_TIME] += 1
-        return float("nan")
-    if not np.isfinite(value):
-        problems[UnknownReason.NOT_FINITE] += 1
-        return float("nan")
-    return value
+        return float(sample[0]), float(sample[1])
+    except (TypeError, ValueError, OverflowError):
+        return float("nan"), float("nan")
 
 
 def _frame(labels: list[Labels], values: Floats, problems: Counter[UnknownReason]) -> Frame:
@@ -129,8 +130,3 @@ def _frame(labels: list[Labels], values: Floats, problems: Counter[UnknownReason
     if not labels:
         problems[UnknownReason.EMPTY] += 1
     return Frame(tuple(labels), values, +problems)
-
-
-def labels_of(frame: Frame, name: str) -> Iterable[str]:
-    """One label of every series, "" where it has none."""
-    return (row.get(name, "") for row in frame.labels)

@@ -31,7 +31,7 @@ def any_of(arms: Iterable[str]) -> str:
 
 
 def rate(selector: str, scope: Scope) -> str:
-    return f"rate({selector}[{duration(scope.reading.rate_window_s)}])"
+    return f"rate({selector}[{duration(scope.reading.window_s)}])"
 
 
 def container_rate(selector: str, scope: Scope) -> str:

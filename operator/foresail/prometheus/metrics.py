@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -27,6 +28,7 @@ from foresail.prometheus.pod_answers import pod_metrics, pod_rows
 from foresail.prometheus.queries import EVERY_MINUTE, Plan, Question, plan
 from foresail.prometheus.reasons import UnknownReason
 from foresail.prometheus.recording import NoRecorder, Recorder
+from foresail.prometheus.scrape_interval import MEASURED_EVERY_S, interval_s
 from foresail.prometheus.settings import DEMAND_STEP_S, NATIVE_POINTS, SIGNAL_STEP_S, Reading
 from foresail.prometheus.signal_answers import signal_table
 from foresail.prometheus.signal_log import SignalLog
@@ -36,6 +38,7 @@ from policies.model import DemandHistory, SignalHistory, SignalTarget
 #: Time for the history that the first forecast needs.
 START_BUDGET_S = 60.0
 _JOINING = "joining"
+_INTERVAL = "scrape_interval"
 
 
 class PrometheusMetrics:
@@ -66,6 +69,7 @@ class PrometheusMetrics:
         self._unfilled: tuple[str, ...] = ()
         self._answered_step: int | None = None  # newest step of demand that was answered
         self._memory: Frame | None = None  # of the newest minute
+        self._measured_at_s = float("-inf")  # when the scrape interval was
         self._known_at_s: float | None = None  # newest moment of which anything was known
         self._answering = False
         self.workloads: Mapping[str, WorkloadMetrics] = MappingProxyType({})
@@ -93,6 +97,7 @@ class PrometheusMetrics:
         """Fills the history that the first forecasts need; what is older comes with the ticks."""
         step = self._step(now_s, DEMAND_STEP_S)
         asker = Asker(self._prometheus, self._recorder, self._clock, START_BUDGET_S)
+        self._measure_interval(asker, now_s)
         self._note_unfilled(step)
         self._backlog.work(asker, self._demand, self._joiner, step, points=NATIVE_POINTS, queries=10_000)
         minute = self._step(now_s, SIGNAL_STEP_S)
@@ -106,6 +111,7 @@ class PrometheusMetrics:
         asker = Asker(self._prometheus, self._recorder, self._clock, self._reading.tick_budget_s)
         step = self._step(now_s, DEMAND_STEP_S)
         if self._answered_step is None or step > self._answered_step:
+            self._measure_interval(asker, now_s)
             self._read_now(asker, step, now_s)
             self._answering = asker.answered > 0
         if self._answering:
@@ -154,6 +160,16 @@ class PrometheusMetrics:
     def _step(self, now_s: float, step_s: float) -> int:
         """The newest step whose scrapes have had time to become visible."""
         return int(np.floor((now_s - self._reading.settle_s) / step_s))
+
+    def _measure_interval(self, asker: Asker, now_s: float) -> None:
+        if not self._plan.interval or now_s - self._measured_at_s < MEASURED_EVERY_S:
+            return
+        step = self._step(now_s, DEMAND_STEP_S)
+        measured_s = interval_s(asker.ask(_INTERVAL, (self._plan.interval,), demand_span(step, step)))
+        self._measured_at_s = now_s if measured_s is not None else now_s - MEASURED_EVERY_S + SIGNAL_STEP_S
+        if measured_s is not None and measured_s != self._reading.scrape_interval_s:
+            self._reading = replace(self._reading, scrape_interval_s=measured_s)
+            self._plan = plan(self._watched, self._reading, self._method)
 
     def _note_unfilled(self, step: int) -> None:
         if self._unfilled:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from foresail.prometheus import usage
 from foresail.prometheus.expressions import any_of, duration
 from foresail.prometheus.presets import PRESETS, PresetQueries
+from foresail.prometheus.scrape_interval import interval_query
 from foresail.prometheus.selection import Scope, scopes
 from foresail.prometheus.settings import Reading
 from foresail.prometheus.watched import Figure, Preset, Watched
@@ -74,6 +75,7 @@ class Plan:
 
     parts: Mapping[Question, tuple[str, ...]]
     custom: tuple[CustomQuery, ...]
+    interval: str = ""  # asks how often these namespaces are scraped
 
     def queries(self, *, minute: bool) -> int:
         """How many queries a tick takes."""
@@ -105,7 +107,8 @@ def plan(watched: Sequence[Watched], reading: Reading, method: str = "POST") -> 
             ]
             for part in range(most)
         )
-    return Plan(parts, _custom(watched, reading, everywhere))
+    interval = interval_query(everywhere[0]) if everywhere else ""
+    return Plan(parts, _custom(watched, reading, everywhere), interval)
 
 
 def _asked(parts: Iterable[list[str]]) -> tuple[str, ...]:
@@ -115,7 +118,7 @@ def _asked(parts: Iterable[list[str]]) -> tuple[str, ...]:
 def _custom(watched: Sequence[Watched], reading: Reading, everywhere: Sequence[Scope]) -> tuple[CustomQuery, ...]:
     users: dict[str, list[tuple[str, Figure | SignalKind]]] = {}
     namespaces = "|".join(scope.namespaces for scope in everywhere)
-    filled = {"$namespaces": namespaces, "$window": duration(reading.rate_window_s)}
+    filled = {"$namespaces": namespaces, "$window": duration(reading.window_s)}
     for one in watched:
         for expression in one.expressions:
             promql = re.sub(r"\$(namespaces|window)\b", lambda found: filled[found[0]], expression.promql)

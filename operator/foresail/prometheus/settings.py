@@ -34,7 +34,7 @@ class Connection:
     key_file: Path | None = None
     verify_tls: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)  # such as X-Scope-OrgID
-    largest_answer_bytes: int = 64 * 2**20
+    largest_answer_bytes: int = 32 * 2**20  # parsed it takes ten times as much memory
     clock_skew_s: float = 30.0  # between the server's Date and ours; a tick is 15 s
 
     def __post_init__(self) -> None:
@@ -57,8 +57,8 @@ class Reading:
     namespace_label: str = "namespace"
     pod_label: str = "pod"
     extra_matchers: str = ""  # such as 'cluster="eu-1"', for stores that hold several clusters
-    rate_window_s: float = 30.0  # twice the scrape interval of 15 s; one lost scrape is a gap, two are not bridged
-    container_window_s: float = 60.0  # cAdvisor stamps its own samples, up to 15 s apart, between scrapes
+    rate_window_s: float | None = None  # None: two scrape intervals, so that one lost scrape is a gap
+    scrape_interval_s: float = 15.0  # until it is measured
     stale_after_s: float = 120.0  # an older gauge is unknown; two scrapes at 60 s
     settle_s: float = 3.0  # how long a scrape may take to become visible; a step is asked for no earlier
     # Waiting for all series of all namespaces is better than more queries than this.
@@ -75,7 +75,7 @@ class Reading:
     least_coverage: float = 0.5  # share of a workload's reporting pods below which its sums are unknown
 
     def __post_init__(self) -> None:
-        if self.rate_window_s < DEMAND_STEP_S:
+        if self.rate_window_s is not None and self.rate_window_s < DEMAND_STEP_S:
             raise PrometheusSettingsInvalid(
                 f"rate_window_s is {self.rate_window_s:g}: make it two scrape intervals, at least {DEMAND_STEP_S:g}"
             )
@@ -84,3 +84,13 @@ class Reading:
                 raise PrometheusSettingsInvalid(f"{name} is {getattr(self, name)}: make it at least 1")
         if "{" in self.extra_matchers or "}" in self.extra_matchers:
             raise PrometheusSettingsInvalid("extra_matchers has braces: write only what stands between them")
+
+    @property
+    def window_s(self) -> float:
+        """Of the rates of what pods count themselves."""
+        return self.rate_window_s or max(DEMAND_STEP_S, 2.0 * self.scrape_interval_s)
+
+    @property
+    def container_window_s(self) -> float:
+        """Of the rates of containers: cAdvisor looks every 10 to 15 s, between the scrapes."""
+        return max(60.0, 2.0 * self.scrape_interval_s + 30.0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from mock_prometheus import SyntheticShop, mock_prometheus
+from mock_prometheus import Series, SyntheticShop, mock_prometheus
 
+from foresail.prometheus.answers import Frame
 from foresail.prometheus.client import PrometheusClient
 from foresail.prometheus.groups import group_of
 from foresail.prometheus.metrics import PrometheusMetrics
 from foresail.prometheus.queries import Question, plan
+from foresail.prometheus.scrape_interval import interval_s
 from foresail.prometheus.selection import ALL_NAMESPACES, scopes
 from foresail.prometheus.settings import Connection, Reading
 from foresail.prometheus.watched import Expression, Figure, PodFacts, PodIndex, Preset, Watched
@@ -19,7 +22,7 @@ NOW_S = 1_800_000_006.0
 
 def queries_of_a_minute(workloads: int) -> int:
     """The most that any of four ticks sends, once history is filled."""
-    shop = SyntheticShop(workloads=workloads, pods=2, namespaces=5)
+    shop = SyntheticShop(workloads=workloads, pods=1, namespaces=5)
     with mock_prometheus(shop) as mock:
         metrics = PrometheusMetrics(
             PrometheusClient(Connection(mock.url, timeout_s=60.0)),
@@ -103,6 +106,42 @@ def test_extra_matchers_stand_in_every_selector() -> None:
             assert text.count("{") == text.count('cluster="eu"') + text.count("{1,10}") + text.count(
                 "{5}"
             ) + text.count("${")
+
+
+@pytest.mark.parametrize(
+    ("samples", "interval"),
+    [
+        (61.0, 5.0),
+        (60.0, 5.0),
+        (21.0, 15.0),
+        (20.0, 15.0),
+        (19.0, 15.0),
+        (11.0, 30.0),
+        (6.0, 60.0),
+        (5.0, 60.0),
+        (2.0, 120.0),
+    ],
+)
+def test_samples_of_five_minutes_tell_the_scrape_interval(samples: float, interval: float) -> None:
+    assert interval_s(Frame(({},), np.array([[samples]]))) == interval
+
+
+@pytest.mark.parametrize("answer", [None, Frame((), np.zeros((0, 1))), Frame(({},), np.array([[1.0]]))])
+def test_too_few_samples_tell_nothing_about_the_interval(answer: Frame | None) -> None:
+    assert interval_s(answer) is None
+
+
+def test_rates_reach_over_two_scrapes_however_far_apart_they_are() -> None:
+    with mock_prometheus(SyntheticShop(workloads=1)) as mock:
+        mock.interval = Series({}, lambda t: 11.0 + 0.0 * t)  # every 30 s
+        metrics = PrometheusMetrics(PrometheusClient(Connection(mock.url)), Reading(demand_points=8, signal_points=9))
+        metrics.watch([Watched("shop-0/web-0")], PodIndex())
+
+        metrics.refresh(NOW_S)
+
+        demand = next(asked.query for asked in mock.asked if "offered" in asked.query)
+        assert "[60s]" in demand
+        assert "[30s]" not in demand
 
 
 @pytest.mark.parametrize(
