@@ -13,6 +13,7 @@ from foresail.commands import (
     failures,
     load,
     models,
+    plan,
     revert,
     shop_bench,
     simulate,
@@ -47,6 +48,7 @@ app.command("train")(train.train)
 app.command("load")(load.load)
 app.command("reconcile")(load.reconcile)
 app.command("crd")(crd.crd)
+app.command("plan")(plan.plan)
 app.command("revert")(revert.revert)
 app.add_typer(models.app, name="models")
 app.add_typer(cluster.app, name="cluster")
