@@ -52,7 +52,7 @@ OPERATOR = Recipe(
     home="/opt/foresail",
     lock="operator.txt",
     sources=("foresail", "policies", "forecasting"),
-    left_out=("forecasting/training", "forecasting/backtesting", "forecasting/workloads"),
+    left_out=("forecasting/training", "forecasting/workloads"),
     commands=("kopf",),
     own_commands={"foresail": "foresail.cli:main"},
 )
