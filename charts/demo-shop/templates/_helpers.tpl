@@ -151,3 +151,16 @@ valueFrom:
     name: {{ include "shop.secretName" .context | quote }}
     key: {{ .key }}
 {{- end -}}
+
+{{- /* minReplicas of an HPA: what is wanted, or Foresail's floor while that stands over the very same value. An upgrade
+       would otherwise take the floor down, or stop at it. (dict "context" $ "name" … "wanted" 2) */ -}}
+{{- define "shop.floorOr" -}}
+{{- $there := lookup "autoscaling/v2" "HorizontalPodAutoscaler" .context.Release.Namespace .name | default dict -}}
+{{- $mark := dig "metadata" "annotations" "foresail.dev/floor" "{}" $there | fromJson -}}
+{{- $standing := and (hasKey $mark "original") (hasKey $mark "written") (eq (toString (int $mark.original)) (toString (int .wanted))) -}}
+{{- if and $standing (eq (int $mark.written) (int (dig "spec" "minReplicas" 0 $there))) -}}
+{{- int $mark.written -}}
+{{- else -}}
+{{- int .wanted -}}
+{{- end -}}
+{{- end -}}
