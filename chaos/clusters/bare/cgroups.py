@@ -22,7 +22,7 @@ def make_cgroup(root: Path, group: str) -> None:
             _fill_cpuset(hierarchy, group)
 
 
-def remove_cgroups(root: Path, group: str, limit_s: float = 20.0) -> None:
+def remove_cgroups(root: Path, group: str, limit_s: float = 60.0) -> None:
     """The group and all below it, in every hierarchy; the kernel needs a moment after the last process."""
 
     def all_gone() -> bool:

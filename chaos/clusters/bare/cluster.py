@@ -33,8 +33,8 @@ from chaos.clusters.processes import SYSTEM_PATH, needs_root, run, wait_until
 from chaos.clusters.programs import ready_programs
 from chaos.clusters.zones import nodes_in, on_each, place_named
 
-_API_LIMIT_S = 60.0
-_READY_LIMIT_S = 120.0
+_API_LIMIT_S = 180.0
+_READY_LIMIT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def _import(folder: Path, archives: Sequence[Path]) -> None:
         )
     try:
         client = ("ctr", "--address", str(socket), "--namespace", "k8s.io")
-        wait_until("containerd", lambda: run(*client, "version"), 20.0)
+        wait_until("containerd", lambda: run(*client, "version"), 60.0)
         for archive in archives:
             run(*client, "images", "import", archive, limit_s=_IMPORT_LIMIT_S)
     finally:

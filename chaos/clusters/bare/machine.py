@@ -92,7 +92,7 @@ class Machine:
                     os.kill(pid, signal.SIGKILL)
             return not left
 
-        wait_until(f"{self.name} to go off", none_left, 20.0, 0.05)
+        wait_until(f"{self.name} to go off", none_left, 60.0, 0.05)
         remove_cgroups(CGROUPS, self.site.cgroup(self.name))
 
     def remove(self) -> None:

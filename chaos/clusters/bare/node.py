@@ -15,6 +15,7 @@ from chaos.clusters.bare.site import CGROUPS
 from chaos.clusters.plan import NodePlace
 from chaos.clusters.processes import run, wait_until
 
+_BOOT_LIMIT_S = 180.0
 _IMPORT_LIMIT_S = 600.0
 
 
@@ -66,7 +67,7 @@ class Node:
             return
         make_cgroup(CGROUPS, self.machine.site.cgroup(self.place.name))
         self.machine.power_on()
-        wait_until(f"containerd of {self.place.name}", lambda: self._containerd("version"))
+        wait_until(f"containerd of {self.place.name}", lambda: self._containerd("version"), _BOOT_LIMIT_S)
         for archive in sorted(self.machine.site.images.glob("*.tar")):
             self.load_image(archive)
         (self._root() / IMAGES_LOADED.relative_to("/")).touch()

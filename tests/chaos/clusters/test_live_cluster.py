@@ -23,7 +23,10 @@ from chaos.clusters.processes import run, wait_until
 from chaos.clusters.programs import missing_programs
 from chaos.clusters.providers import bare_cluster, folders_here
 
-NAME = "live-test"
+#: Of this run alone: several may go on at the same time.
+NAME = f"live-{os.getpid()}"
+HALF = f"half-{os.getpid()}"
+LIMIT_S = 180.0  # for what takes seconds, on a machine that has much else to do
 
 
 def why_not() -> str | None:
@@ -61,7 +64,7 @@ def before() -> dict[str, object] | None:
 @pytest.fixture(scope="module")
 def cluster(before: dict[str, object] | None) -> Iterator[BareCluster]:
     made = bare_cluster(ClusterPlan(name=NAME, memory_mib=512), folders_here(os.environ), lambda _: None)
-    made.down()  # left by a test that was killed
+    remove_clusters_of_killed_runs()
     try:
         made.up()
         yield made
@@ -69,8 +72,17 @@ def cluster(before: dict[str, object] | None) -> Iterator[BareCluster]:
         made.down()
 
 
+def remove_clusters_of_killed_runs() -> None:
+    folders = folders_here(os.environ)
+    for name in Host(folders.clusters).others():
+        kind, _, pid = name.rpartition("-")
+        if kind in ("live", "half") and pid.isdigit() and not Path("/proc", pid).exists():
+            bare_cluster(ClusterPlan(name=name), folders, lambda _: None).down()
+
+
 def kubectl(cluster: BareCluster, *words: str) -> str:
-    return run(cluster.site.programs / "kubectl", f"--kubeconfig={cluster.kubeconfig}", *words)
+    flag = f"--kubeconfig={cluster.kubeconfig}"
+    return run(cluster.site.programs / "kubectl", flag, *words, limit_s=LIMIT_S + 10)
 
 
 def labels(cluster: BareCluster) -> dict[str, str]:
@@ -79,7 +91,7 @@ def labels(cluster: BareCluster) -> dict[str, str]:
 
 
 def not_ready(cluster: BareCluster, *nodes: str) -> None:
-    wait_until(f"{nodes} to be given up", lambda: not set(nodes) & cluster.ready_nodes())
+    wait_until(f"{nodes} to be given up", lambda: not set(nodes) & cluster.ready_nodes(), LIMIT_S)
 
 
 def test_three_nodes_in_two_zones_are_ready(cluster: BareCluster) -> None:
@@ -116,8 +128,8 @@ def test_a_loaded_image_runs_on_all_nodes(cluster: BareCluster, tmp_path: Path) 
         }
         (tmp_path / "pod.json").write_text(json.dumps(pod))
         kubectl(cluster, "apply", "-f", str(tmp_path / "pod.json"))
-    kubectl(cluster, "wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s")
-    kubectl(cluster, "delete", "pod", "--all", "--wait=true", "--timeout=60s")
+    kubectl(cluster, "wait", "pod", "--all", "--for=condition=Ready", f"--timeout={LIMIT_S:g}s")
+    kubectl(cluster, "delete", "pod", "--all", "--wait=true", f"--timeout={LIMIT_S:g}s")
 
 
 def test_a_node_without_power_is_given_up_and_comes_back(cluster: BareCluster) -> None:
@@ -128,7 +140,7 @@ def test_a_node_without_power_is_given_up_and_comes_back(cluster: BareCluster) -
 
     cluster.start_node("node-3")
     cluster.start_node("node-3")
-    cluster.wait_ready()
+    cluster.wait_ready(LIMIT_S)
 
 
 def test_a_cut_zone_is_given_up_while_its_nodes_live_on(cluster: BareCluster) -> None:
@@ -140,7 +152,7 @@ def test_a_cut_zone_is_given_up_while_its_nodes_live_on(cluster: BareCluster) ->
     assert "node-2" in cluster.ready_nodes()
 
     cluster.heal_zone("zone-a")
-    cluster.wait_ready()
+    cluster.wait_ready(LIMIT_S)
 
 
 def test_a_cut_node_is_given_up_and_heals(cluster: BareCluster) -> None:
@@ -148,7 +160,7 @@ def test_a_cut_node_is_given_up_and_heals(cluster: BareCluster) -> None:
     not_ready(cluster, "node-2")
 
     cluster.heal_node("node-2")
-    cluster.wait_ready()
+    cluster.wait_ready(LIMIT_S)
 
 
 def test_addresses_of_services_work_inside_and_through_a_forward(cluster: BareCluster) -> None:
@@ -172,9 +184,9 @@ def test_there_is_no_way_out(cluster: BareCluster) -> None:
 
 def test_a_killed_up_leaves_nothing_that_down_does_not_find(cluster: BareCluster) -> None:
     """Another cluster's `up` is killed in the middle; the first one does not notice."""
-    half = bare_cluster(ClusterPlan(name="half-up", memory_mib=512), cluster.folders, lambda _: None)
+    half = bare_cluster(ClusterPlan(name=HALF, memory_mib=512), cluster.folders, lambda _: None)
     code = "from foresail.cli import main; main()"
-    command = [sys.executable, "-c", code, "cluster", "up", "--provider", "bare", "--name", "half-up"]
+    command = [sys.executable, "-c", code, "cluster", "up", "--provider", "bare", "--name", HALF]
     upping = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         wait_until("its control plane", lambda: (half.site.state / "control-plane" / "services" / "etcd").exists())
