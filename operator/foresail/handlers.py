@@ -68,8 +68,10 @@ def quieten(settings: kopf.OperatorSettings) -> None:
     # Nothing is to be stored on objects, neither in their status nor in annotations.
     settings.persistence.progress_storage = kopf.MultiProgressStorage([])
     settings.persistence.diffbase_storage = kopf.MultiDiffBaseStorage([])
+    # Our rights end at the watched namespaces: kopf shall neither list namespaces nor watch definitions.
+    settings.scanning.disabled = True
     # A watch ends now and then by itself, and one that says nothing is given up.
-    settings.watching.server_timeout = 300.0
+    settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10.0
     settings.networking.request_timeout = 10.0
     settings.execution.max_workers = 2
