@@ -5,7 +5,8 @@ Compare `foresail_forecast{horizon_s="300"} offset 5m` with what came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+import math
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,8 +59,11 @@ def signals_expected(signals: Forecast | None, seen: Observation | None, workloa
         place = (target.kind.value, target.workload)
         if place not in worst or closeness > worst[place][0]:
             worst[place] = (closeness, row)
+    by_kind: dict[str, list[tuple[int, str]]] = {}
     for (kind, workload), (_, row) in worst.items():
-        yield from _expected(signals, kind, [(row, workload)], SIGNAL_HORIZONS_S)
+        by_kind.setdefault(kind, []).append((row, workload))
+    for kind, rows in by_kind.items():
+        yield from _expected(signals, kind, rows, SIGNAL_HORIZONS_S)
 
 
 def risks(report: TickReport, workloads: Set[str]) -> Iterator[tuple[str, str, float]]:
@@ -130,29 +134,25 @@ def _expected(
 ) -> Iterator[Expected]:
     if not rows:
         return
-    chosen = np.array([row for row, _ in rows])
-    table: Floats = np.stack(
-        [_interpolated(forecast, chosen, level) for level in QUANTILES], axis=2
-    )  # (rows, steps, quantiles)
-    for horizon_s in horizons_s:
-        step = round(horizon_s / forecast.step_s) - 1
-        if not 0 <= step < forecast.steps:
-            continue
-        for place, (_, workload) in enumerate(rows):
-            for column, level in enumerate(QUANTILES):
-                value = float(table[place, step, column])
-                if np.isfinite(value):
+    steps = {horizon_s: round(horizon_s / forecast.step_s) - 1 for horizon_s in horizons_s}
+    asked = [horizon_s for horizon_s, step in steps.items() if 0 <= step < forecast.steps]
+    chosen = np.array([row for row, _ in rows])[:, None]
+    at_horizons: Floats = forecast.quantiles[chosen, [steps[horizon_s] for horizon_s in asked]]
+    table = _interpolated(at_horizons, forecast.levels)
+    for place, (_, workload) in enumerate(rows):
+        for column, horizon_s in enumerate(asked):
+            for level, value in zip(QUANTILES, table[place, column].tolist(), strict=True):
+                if math.isfinite(value):
                     yield Expected(signal, workload, horizon_s, level, forecast.model, value)
 
 
-def _interpolated(forecast: Forecast, rows: np.ndarray[tuple[int], np.dtype[np.intp]], level: float) -> Floats:
-    """As `Forecast.quantile`, but only of some rows."""
-    position = float(np.interp(level, forecast.levels, np.arange(len(forecast.levels))))
-    below = int(np.floor(position))
-    above = min(below + 1, len(forecast.levels) - 1)
-    weight = position - below
-    values = forecast.quantiles[rows]
-    return np.asarray((1.0 - weight) * values[:, :, below] + weight * values[:, :, above])
+def _interpolated(values: Floats, levels: Sequence[float]) -> Floats:
+    """The quantiles of `QUANTILES` out of those at `levels`, in the last axis; between them on straight lines."""
+    positions = np.interp(QUANTILES, levels, np.arange(len(levels)))
+    below = np.floor(positions).astype(int)
+    above = np.minimum(below + 1, len(levels) - 1)
+    weights = positions - below
+    return np.asarray((1.0 - weights) * values[..., below] + weights * values[..., above])
 
 
 def _known(rows: list[tuple[int, str]], forecast: Forecast) -> list[tuple[int, str]]:
