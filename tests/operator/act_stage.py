@@ -49,7 +49,7 @@ class Stage:
         """A process of its own. `epoch`: the term in which it leads; None shares the stage's fence."""
         fence = self.fence if epoch is None else StageFence(epoch)
         settings = ActuatorSettings(
-            **({"identity": f"replica-{len(self.opened)}", "api_timeout_s": 2.0, "pod_timeout_s": 0.5} | self.settings)
+            **({"identity": f"replica-{len(self.opened)}", "api_timeout_s": 10.0, "pod_timeout_s": 5.0} | self.settings)
         )
         client = self.api.client()
         directory = LiveDirectory(Api(client, fence, settings.api_timeout_s), self.extras)

@@ -14,11 +14,12 @@ eviction (budgets answer 429), `dryRun`, resourceVersion conflicts as 409, disco
 `fake_store.RESOURCES`; `without("scaledobjects")` is a cluster that lacks the kind, `serve(Resource(...))` adds one.
 
 What can be made to fail, each with a `match` (text in "VERB /path", every request where it is empty):
-`fail(500, match=..., times=1)`, `forbid("patch", "pods")` (403), `hang(match=...)` until `heal()`; `down()` refuses
-connections and cuts those that stand, `up()` listens on the same port again. A failure with `after=True` happens after
-the write was done: the answer is lost, the write is not. `before(match, act)` runs `act()` once just before a matching
-request, which is how somebody else gets between a read and a write. `requests` is what was asked, oldest first;
-`writes` those of it that were not reads. `close()` at the end (the fixture does it).
+`fail(500, match=..., times=1)`, `forbid("patch", "pods")` (403), `cut(match=...)` ends the connection without an
+answer, `hang(match=...)` gives none until `heal()`; `down()` refuses connections and cuts those that stand, `up()`
+listens on the same port again. A failure with `after=True` happens after the write was done: the answer is lost, the
+write is not. `before(match, act)` runs `act()` once just before a matching request, which is how somebody else gets
+between a read and a write. `requests` is what was asked, oldest first; `writes` those of it that were not reads.
+`close()` at the end (the fixture does it).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Request:
 @dataclass(slots=True)
 class _Failure:
     match: str
-    status: int  # 0: hang
+    status: int  # 0: hang, -1: cut
     times: int | None
     after: bool
 
@@ -141,6 +142,10 @@ class FakeApi:
     def hang(self, match: str = "", times: int | None = None, after: bool = False) -> None:
         self._healed.clear()
         self._failures.append(_Failure(match, 0, times, after))
+
+    def cut(self, match: str = "", times: int | None = None, after: bool = False) -> None:
+        """The connection ends without an answer."""
+        self._failures.append(_Failure(match, -1, times, after))
 
     def forbid(self, verb: str, plural: str) -> None:
         """RBAC: `verb` is get, list, watch, create, update, patch or delete; `plural` may be `pods/eviction`."""
@@ -226,8 +231,9 @@ class FakeApi:
                 failure.times -= 1
                 if failure.times <= 0:
                     self._failures.remove(failure)
-            if failure.status == 0:
-                self._healed.wait(30.0)
+            if failure.status <= 0:
+                if failure.status == 0:
+                    self._healed.wait(30.0)
                 raise ConnectionAbortedError
             raise Disturbed(Refusal(failure.status, "InternalError", "made to fail"))
 

@@ -98,9 +98,13 @@ class Api:
         what = f"{method} {path}"
         try:
             request = self._client.param_serialize(
-                method, path, query_params=list((query or {}).items()), header_params=headers, body=body,
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
                 auth_settings=["BearerToken"],
-            )  # fmt: skip
+            )
             response = self._client.call_api(*request, _request_timeout=self.timeout_s)
             text: bytes | None = response.read()  # type: ignore[no-untyped-call]
         except (NewConnectionError, ConnectTimeoutError) as error:

@@ -90,12 +90,15 @@ def _parsed(shown: Any) -> Mark:
         epoch=epoch,
         expires_at_s=expires_at_s,
         decision=str(shown["decision"]),
-        also={str(name): (None if pair[0] is None else str(pair[0]), str(pair[1])) for name, pair in
-              dict(shown.get("also") or {}).items()},
+        also=_pairs(shown.get("also") or {}),
         reversed_at_s=tuple(float(at_s) for at_s in shown.get("reversed_at") or ()),
         about=str(shown.get("about") or ""),
         replaces=shown.get("replaces"),
-    )  # fmt: skip
+    )
+
+
+def _pairs(shown: Any) -> dict[str, tuple[str | None, str]]:
+    return {str(name): (None if before is None else str(before), str(ours)) for name, (before, ours) in shown.items()}
 
 
 def carried(seen: Json) -> tuple[str, ...]:

@@ -129,9 +129,8 @@ def written(
             return _given_up(seen, target.key, ours, stamp)
     kept = ours if stands else None
     patch = Patch(seen)
-    pairs = (
-        {} if ours is None else {name: pair for name, pair in ours.also.items() if annotation(seen, name) == pair[1]}
-    )
+    before = {} if ours is None else ours.also
+    pairs = {name: pair for name, pair in before.items() if annotation(seen, name) == pair[1]}
     for name, value in (also or {}).items():
         pairs.setdefault(name, (annotation(seen, name), value))
         patch.annotate(name, value)

@@ -57,8 +57,7 @@ def set_weights(api: Api, target: WorkloadTarget, action: SetWeights, stamp: Sta
     backends = _backend_weights(api, target, action.weights)
 
     def plan(seen: Json) -> Plan | None:
-        wanted = [[[name, _scaled(ref_weight, backends.get(name))] for name, ref_weight in rule] for rule in
-                  _originals(seen)]  # fmt: skip
+        wanted = [[[name, _scaled(weight, backends.get(name))] for name, weight in rule] for rule in _originals(seen)]
         for rule in wanted:
             if rule and all(weight == 0 for _, weight in rule):
                 raise ActRefused(RefusalReason.ALL_ZERO, f"{target.key}: a rule of {target.route} would lead nowhere")
