@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -179,3 +181,15 @@ def test_the_operators_lock_leaves_out_what_only_the_simulator_uses() -> None:
 
     assert "\nkopf==" in lock
     assert not any(line.startswith(("numba==", "llvmlite==", "joblib==", "torch==")) for line in lock.splitlines())
+
+
+def test_the_operator_starts_with_what_its_image_holds() -> None:
+    """What the image lacks is hidden: left-out folders, the simulator and its libraries."""
+    recipe = RECIPES["operator"]
+    absent = [*(folder.replace("/", ".") for folder in recipe.left_out), "simulation", "chaos", "demo_shop"]
+    absent += ["numba", "joblib", "jinja2", "torch", "pandas"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import foresail.handlers, foresail.cli"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
