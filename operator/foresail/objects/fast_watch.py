@@ -93,7 +93,7 @@ class FastWatch:
     async def look_once(self, session: aiohttp.ClientSession) -> FastLook:
         """Probes, metrics pages and peers' reports of this second, all at once."""
         plan = self._plan()
-        probing = asyncio.create_task(probe_all(plan.probed, self._settings.probe))
+        probing = asyncio.create_task(asyncio.to_thread(probe_all, plan.probed, self._settings.probe))
         reading = asyncio.create_task(self._read_gateways(session, plan.gateways))
         asking = asyncio.create_task(self._ask_peers(session, plan.peers))
         await asyncio.gather(probing, reading, asking)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from api_objects import container, deployment, node, pod, replica_set
@@ -25,7 +30,7 @@ from foresail.objects.fast_plan import (
 )
 from foresail.objects.fast_watch import FastLook, FastSettings, FastWatch
 from foresail.objects.object_state import ObjectState, Records, joined
-from foresail.objects.probing import ProbeSettings, probe, probe_all
+from foresail.objects.probing import ProbeSettings, probe_all
 from foresail.objects.records import ProbeTarget
 from foresail.objects.vantages import VantageReport, probes_seen, published, received
 
@@ -36,15 +41,22 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def listening(answer: Answer) -> AsyncIterator[int]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await answer(reader, writer)
-        finally:
-            writer.close()
+    """A server on loopback; yields its port. At the end it waits until every connection is closed."""
 
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):  # whoever asked is gone
+            await answer(reader, writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    others = asyncio.all_tasks()
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield int(server.sockets[0].getsockname()[1])
+    yield int(server.sockets[0].getsockname()[1])
+    # A server that is closed while it accepts leaves that connection open.
+    while serving := asyncio.all_tasks() - others:
+        await asyncio.wait(serving)
+    server.close()
 
 
 def saying(text: str, status: int = 200, asked: list[str] | None = None) -> Answer:
@@ -71,9 +83,15 @@ async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 def answered(answer: Answer, path: str | None, settings: ProbeSettings = PATIENT) -> bool | None:
     async def ask() -> bool | None:
         async with listening(answer) as port:
-            return await probe("127.0.0.1", ProbeTarget(port, path), settings)
+            return await ask_one(ProbeTarget(port, path), settings)
 
     return asyncio.run(ask())
+
+
+async def ask_one(target: ProbeTarget, settings: ProbeSettings = PATIENT, ip: str = "127.0.0.1") -> bool | None:
+    """The verdict on one pod."""
+    [answer] = (await asyncio.to_thread(probe_all, [Probed("shop/web", "a", "n1", "a", ip, target)], settings)).values()
+    return answer
 
 
 @pytest.mark.parametrize(("status", "ok"), [(200, True), (204, True), (302, True), (404, False), (503, False)])
@@ -97,7 +115,7 @@ def test_a_port_that_nobody_listens_on_fails() -> None:
     async def ask() -> bool | None:
         async with listening(silent) as port:
             pass
-        return await probe("127.0.0.1", ProbeTarget(port), PATIENT)
+        return await ask_one(ProbeTarget(port))
 
     assert asyncio.run(ask()) is False
 
@@ -114,14 +132,77 @@ def test_the_path_is_asked_as_it_is_and_nothing_is_smuggled_into_it() -> None:
     assert asked[0].startswith("GET /-/ready?deep=1%20%0D%0AX:%20y HTTP/1.1\r\nHost: 127.0.0.1:")
 
 
-def probed(name: str, port: int, zone: str = "a", path: str | None = "/ready") -> Probed:
-    return Probed("shop/web", name, "n1", zone, "127.0.0.1", ProbeTarget(port, path))
+def test_an_answer_in_pieces_is_put_together() -> None:
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for piece in (b"HT", b"TP/1.1 2", b"00 OK\r\n"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    assert answered(slowly, "/ready") is True
+
+
+def test_a_pod_that_hangs_up_fails() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    assert answered(hang_up, "/ready") is False
+
+
+def certified(folder: Path) -> ssl.SSLContext:
+    """A server that nobody vouches for."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    described = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=x")
+    made = [program, "req", "-x509", *described, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_a_pod_that_speaks_tls_is_believed_without_its_papers(tmp_path: Path) -> None:
+    context = certified(tmp_path)
+
+    def serve(listener: socket.socket) -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as secured:
+            secured.recv(1024)
+            secured.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        each = probed("a", listener.getsockname()[1], tls=True)
+        answers = probe_all([each], PATIENT)
+        thread.join()
+
+    assert answers == {"shop/web/a": True}
+
+
+def test_a_pod_that_should_speak_tls_and_does_not_fails() -> None:
+    async def ask() -> bool | None:
+        async with listening(rude) as port:
+            return await ask_one(ProbeTarget(port, "/ready", tls=True))
+
+    assert asyncio.run(ask()) is False
+
+
+def test_what_is_no_address_is_not_the_pod_s_fault() -> None:
+    assert asyncio.run(ask_one(ProbeTarget(80), ip="nowhere at all")) is None
+
+
+def probed(name: str, port: int, tls: bool = False) -> Probed:
+    return Probed("shop/web", name, "n1", "a", "127.0.0.1", ProbeTarget(port, "/ready", tls))
 
 
 def test_many_pods_are_asked_a_few_at_a_time() -> None:
     async def ask() -> object:
         async with listening(saying("")) as port:
-            return await probe_all([probed(str(n), port) for n in range(20)], ProbeSettings(10.0, at_once=3))
+            pods = [probed(str(n), port) for n in range(20)]
+            return await asyncio.to_thread(probe_all, pods, ProbeSettings(10.0, at_once=3))
 
     assert asyncio.run(ask()) == {f"shop/web/{n}": True for n in range(20)}
 
@@ -130,7 +211,7 @@ def test_pods_whose_turn_never_came_are_unknown() -> None:
     async def ask() -> object:
         async with listening(silent) as port:
             pods = [probed(str(n), port) for n in range(8)]
-            return await probe_all(pods, ProbeSettings(0.05, at_once=1, late_s=10.0))
+            return await asyncio.to_thread(probe_all, pods, ProbeSettings(0.05, at_once=1, late_s=10.0))
 
     answers = asyncio.run(ask())
 
