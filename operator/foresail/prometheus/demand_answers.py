@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,12 @@ class DemandTable:
     latency_p99_s: Floats
     saturated: NDArray[np.bool_]
     problems: Counter[UnknownReason]
+
+    def without_newest(self, workloads: set[str]) -> DemandTable:
+        """The same, with the newest demand of some workloads unknown."""
+        offered_rps = self.offered_rps.copy()
+        offered_rps[[row for row, name in enumerate(self.workloads) if name in workloads], -1] = np.nan
+        return replace(self, offered_rps=offered_rps)
 
     def newest(self) -> dict[str, WorkloadMetrics]:
         """The last step as values."""

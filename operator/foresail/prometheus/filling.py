@@ -25,15 +25,23 @@ WEEK_STEPS = 7 * DAY_STEPS
 
 @dataclass(slots=True)
 class Fill:
-    """What is still missing of the past of some workloads: everything up to step `last`."""
+    """What is still missing of the past of some workloads: everything from step `first` (None: ever) to `last`."""
 
     plan: Plan
     workloads: tuple[str, ...]
     last: int
+    first: int | None = None
+
+    def reaches(self, oldest: int) -> bool:
+        """Whether anything is missing from step `oldest` on."""
+        return self.last >= self._from(oldest)
+
+    def _from(self, oldest: int) -> int:
+        return oldest if self.first is None else max(oldest, self.first)
 
     def step(self, asker: Asker, log: DemandLog, joiner: Joiner, reading: Reading, oldest: int) -> bool:
         """Fills one piece. False: nothing came, so that it is to be tried again at another tick."""
-        first = max(oldest, self.last + 1 - chunk_steps(len(self.workloads), reading))
+        first = max(self._from(oldest), self.last + 1 - chunk_steps(len(self.workloads), reading))
         table = read_demand(asker, self.plan, joiner, reading, demand_span(first, self.last))
         if table is None:
             return False
@@ -54,8 +62,8 @@ class Backlog:
     def empty(self) -> bool:
         return not self._fills
 
-    def add(self, plan: Plan, workloads: tuple[str, ...], last: int) -> None:
-        self._fills.append(Fill(plan, workloads, last))
+    def add(self, plan: Plan, workloads: tuple[str, ...], last: int, first: int | None = None) -> None:
+        self._fills.append(Fill(plan, workloads, last, first))
 
     def work(self, asker: Asker, log: DemandLog, joiner: Joiner, newest: int, *, points: int, queries: int) -> None:
         """Goes on until the newest `points` are filled, `queries` are spent or nothing comes; at least one piece."""
@@ -63,12 +71,12 @@ class Backlog:
         spent = 0
         for fill in self._fills:
             cost = max(1, demand_queries(fill.plan))
-            while fill.last >= oldest and (spent == 0 or spent + cost <= queries) and not asker.out_of_time:
+            while fill.reaches(oldest) and (spent == 0 or spent + cost <= queries) and not asker.out_of_time:
                 spent += cost
                 if not fill.step(asker, log, joiner, self._reading, oldest):
                     return
         everything = newest + 1 - self._reading.demand_points
-        self._fills = [fill for fill in self._fills if fill.last >= everything]
+        self._fills = [fill for fill in self._fills if fill.reaches(everything)]
 
 
 class LastWeek:

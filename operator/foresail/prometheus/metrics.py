@@ -37,6 +37,7 @@ from policies.model import DemandHistory, SignalHistory, SignalTarget
 
 #: Time for the history that the first forecast needs.
 START_BUDGET_S = 60.0
+_NOTHING = WorkloadMetrics()
 _JOINING = "joining"
 _INTERVAL = "scrape_interval"
 
@@ -110,6 +111,7 @@ class PrometheusMetrics:
         """One tick: the newest values, one more column of history, and a piece of what is missing of the past."""
         asker = Asker(self._prometheus, self._recorder, self._clock, self._reading.tick_budget_s)
         step = self._step(now_s, DEMAND_STEP_S)
+        self._notice_a_clock_set_back(now_s)
         if self._answered_step is None or step > self._answered_step:
             self._measure_interval(asker, now_s)
             self._read_now(asker, step, now_s)
@@ -161,6 +163,12 @@ class PrometheusMetrics:
         """The newest step whose scrapes have had time to become visible."""
         return int(np.floor((now_s - self._reading.settle_s) / step_s))
 
+    def _notice_a_clock_set_back(self, now_s: float) -> None:
+        """Waiting for the old time to come again would take values of then for values of now."""
+        if self._answered_step is not None and self._step(now_s, DEMAND_STEP_S) < self._answered_step:
+            self._answered_step, self._measured_at_s = None, float("-inf")
+            self._signals = SignalLog(self._reading.signal_points, SIGNAL_STEP_S)
+
     def _measure_interval(self, asker: Asker, now_s: float) -> None:
         if not self._plan.interval or now_s - self._measured_at_s < MEASURED_EVERY_S:
             return
@@ -197,26 +205,32 @@ class PrometheusMetrics:
         if self._signals.last is None or minute > self._signals.last:
             self._read_minutes(asker, minute, pods if minute * 4 == step else None)
         pod_latency = self._ask(asker, Question.POD_LATENCY, newest)
-        rows = pod_rows((pods, cpu, self._memory, pod_latency), self._joiner, self._reading)
+        memory = self._memory if asker.answered else None
+        rows = pod_rows((pods, cpu, memory, pod_latency), self._joiner, self._reading)
         self._count(rows.problems)
         self.pods = MappingProxyType(pod_metrics(rows))
-        if self.pods or any(one.offered_rps is not None for one in self.workloads.values()):
+        counted = any(pod.rate_rps is not None or pod.cpu_cores is not None for pod in self.pods.values())
+        if counted or any(one != _NOTHING for one in self.workloads.values()):
             self._known_at_s = newest.end_s
 
     def _remember(self, table: DemandTable, pods: Frame | None, span: Span) -> None:
         uncovered = self._coverage.lacking(pods, self._joiner)
         if uncovered:
             self._recorder.unknown(Question.DEMAND, UnknownReason.PARTIAL, len(uncovered))
-            rows = [row for row, name in enumerate(table.workloads) if name in uncovered]
-            table.offered_rps[rows, -1] = np.nan
+            table = table.without_newest(uncovered)
         self._demand.write(span.first, table.workloads, table.offered_rps, table.saturated)
         self.workloads = MappingProxyType(table.newest())
 
     def _first_missing(self, step: int) -> int:
-        """After an outage of ours the steps that were missed are asked for as well, as far as one answer may hold."""
+        """After an outage the steps that were missed are asked for as well; what is too much for one answer, later."""
         if self._answered_step is None:
             return step
-        return max(self._answered_step + 1, step + 1 - chunk_steps(len(self._watched), self._reading))
+        missing = self._answered_step + 1
+        first = max(missing, step + 1 - chunk_steps(len(self._watched), self._reading))
+        if missing < first:
+            names = tuple(one.workload for one in self._watched)
+            self._backlog.add(self._plan, names, first - 1, first=missing)
+        return first
 
     def _read_minutes(self, asker: Asker, minute: int, pods: Frame | None) -> None:
         first = minute + 1 - self._signal_chunk()
@@ -226,6 +240,7 @@ class PrometheusMetrics:
         self._read_signals(asker, Span(first, minute, SIGNAL_STEP_S), pods if single else None)
 
     def _read_signals(self, asker: Asker, span: Span, pods: Frame | None) -> None:
+        self._memory = None
         before = asker.answered
         frames: dict[Question, Frame | None] = {question: self._ask(asker, question, span) for question in EVERY_MINUTE}
         frames[Question.PODS] = pods if pods is not None else self._ask(asker, Question.PODS, span)

@@ -131,6 +131,54 @@ def test_a_late_tick_asks_for_what_it_missed(mock: MockPrometheus) -> None:
     np.testing.assert_allclose(history.values_rps[2, -6:], offered(mock.shop, "shop-0/web-2", times))
 
 
+def test_an_outage_that_is_too_long_for_one_answer_is_filled_in_pieces(mock: MockPrometheus) -> None:
+    # 6 rows for each of 3 workloads: 180 samples are 10 steps.
+    metrics = started(mock, Reading(demand_points=64, signal_points=9, largest_fill=180))
+    for tick in range(5):
+        metrics.refresh(NOW_S + 15.0 * tick)
+    before = len(mock.asked)
+
+    for tick in range(35, 38):
+        metrics.refresh(NOW_S + 15.0 * tick)
+
+    history = metrics.demand_history(NOW_S + 15.0 * 37)
+    spans = [
+        (float(asked.parameters["end"]) - float(asked.parameters["start"])) / 15.0 + 1.0
+        for asked in mock.asked[before:]
+        if asked.path.endswith("range") and "offered" in asked.query and float(asked.parameters["end"]) > NOW_S
+    ]
+    assert history is not None
+    times = history.last_at_s - 15.0 * np.arange(64)[::-1]
+    np.testing.assert_allclose(history.values_rps[0], offered(mock.shop, "shop-0/web-0", times))
+    # 31 steps were missed: 10 at once and 20 more in the same tick; the last one alone is no range.
+    assert spans == [10.0, 10.0, 10.0]
+
+
+def test_a_clock_that_is_set_back_makes_nothing_of_the_future_look_new(mock: MockPrometheus) -> None:
+    metrics = started(mock)
+    metrics.refresh(NOW_S)
+    earlier_s = NOW_S - 3600.0
+
+    metrics.refresh(earlier_s)
+
+    history = metrics.demand_history(earlier_s)
+    assert history is not None
+    assert history.last_at_s == 1_800_000_000.0 - 3600.0
+    assert metrics.metrics_age_s(earlier_s) == 3.0
+    seen = metrics.workloads["shop-0/web-0"].offered_rps
+    assert seen == pytest.approx(offered(mock.shop, "shop-0/web-0", np.array([history.last_at_s]))[0])
+
+
+def test_values_of_pods_go_when_prometheus_does(mock: MockPrometheus) -> None:
+    metrics = started(mock)
+    metrics.refresh(NOW_S)
+    mock.hostile = Hostile.HUNG_UP
+
+    metrics.refresh(NOW_S + 15.0)
+
+    assert not metrics.pods
+
+
 def test_while_prometheus_is_away_the_newest_columns_are_unknown_and_age_is(mock: MockPrometheus) -> None:
     metrics = started(mock)
     metrics.refresh(NOW_S)
