@@ -9,7 +9,7 @@ import cel
 import pytest
 import yaml
 
-from charts import FORESAIL, Manifest, manifests, named, needs_helm, of_kind, read, script
+from charts import FORESAIL, ROOT, Manifest, manifests, named, needs_helm, of_kind, read, script
 from foresail.settings import Settings
 
 CRD = FORESAIL / "files" / "crd.yaml"
@@ -108,6 +108,14 @@ def test_defaults_of_values_are_those_of_the_operator() -> None:
         "lease_retry_s",
     ):
         assert getattr(told, name) == getattr(Settings(), name), name
+
+
+def test_the_image_s_user_and_port_are_the_chart_s() -> None:
+    recipe = (ROOT / "operator" / "Dockerfile").read_text(encoding="utf-8")
+    pod = of_kind(manifests("foresail"), "Deployment")[0]["spec"]["template"]["spec"]
+
+    assert f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}" in recipe
+    assert f"EXPOSE {pod['containers'][0]['ports'][0]['containerPort']}" in recipe
 
 
 def test_it_watches_the_namespaces_that_it_has_rights_in() -> None:
