@@ -74,6 +74,32 @@ def test_a_failure_signal_of_a_user_is_asked_for_once_a_minute() -> None:
     assert planned.queries(minute=False) == 5
 
 
+def test_expressions_of_users_become_demand_and_signals_with_one_query_each() -> None:
+    shop = SyntheticShop(workloads=2, pods=1)
+    (pod,) = shop.pods_of("shop-0/web-0")
+    own = (Expression("mine", Figure.OFFERED), Expression("depth", SignalKind.QUEUE, limit=10.0))
+    with mock_prometheus(shop) as mock:
+        mock.custom["mine"] = [
+            Series({"namespace": "shop-0", "workload": name}, lambda t: 7.0 + 0.0 * t) for name in ("web-0", "web-1")
+        ]
+        mock.custom["depth"] = [Series({"namespace": "shop-0", "pod": pod.partition("/")[2]}, lambda t: 6.0 + 0.0 * t)]
+        metrics = PrometheusMetrics(PrometheusClient(Connection(mock.url)), Reading(demand_points=8, signal_points=9))
+        watched = [Watched(name, Preset.CUSTOM, own) for name in shop.names()]
+        metrics.watch(watched, PodIndex({pod: PodFacts("shop-0/web-0")}))
+
+        metrics.refresh(NOW_S)
+
+        asked = [asked.query for asked in mock.asked]
+
+    assert metrics.workloads["shop-0/web-1"].offered_rps == 7.0
+    signals = metrics.signal_history(NOW_S)
+    assert signals is not None
+    row = next(row for row, target in enumerate(signals.targets) if target.kind is SignalKind.QUEUE)
+    assert (signals.values[row, -1], signals.limits[row]) == (6.0, 10.0)
+    assert asked.count("depth") == 1
+    assert asked.count("mine") == 3  # now, the eight points of the past, and last week
+
+
 def test_a_long_selector_is_split_where_names_end() -> None:
     parts = scopes(["aa", "bb", "cc"], Reading(), longest=6)
 
