@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the programs of the shop's stores from Debian's (or Ubuntu's) packages when they are missing: PostgreSQL,
-# Patroni, etcd and Redis; with --tests the browser of the tests too. Starts no service, makes no database cluster, and
-# leaves both to you afterwards as they were before.
+# Patroni, etcd and Redis; with --tests also what only tests need: a browser and Prometheus. Starts no service, makes no
+# database cluster, and leaves both to you afterwards as they were before.
 set -eu
 
 with_tests=no
@@ -38,6 +38,7 @@ command -v patroni >/dev/null 2>&1 || need patroni "patroni python3-etcd python3
 command -v etcd >/dev/null 2>&1 || need etcd "etcd-server"
 command -v redis-server >/dev/null 2>&1 || need redis-server "redis-server"
 [ "$with_tests" = no ] || has_browser || need chromium "chromium"
+[ "$with_tests" = no ] || command -v promtool >/dev/null 2>&1 || need prometheus "prometheus"
 
 if [ -z "$missing" ]; then
     exit 0
@@ -82,7 +83,7 @@ echo "create_main_cluster = false" | $as_root tee "$clusters" >/dev/null
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $packages >/dev/null
 if [ -d /run/systemd/system ]; then
     # Newly come services would start with the machine; the shop starts stores of its own.
-    for service in patroni etcd redis-server; do
+    for service in patroni etcd redis-server prometheus; do
         case "$missing" in *"$service"*) $as_root systemctl disable --quiet "$service" 2>/dev/null || true ;; esac
     done
 fi
