@@ -167,8 +167,17 @@ def test_addresses_of_services_work_inside_and_through_a_forward(cluster: BareCl
     trust = ssl.create_default_context(cafile=str(cluster.site.pki / "ca.crt"))
 
     with cluster.forward("198.19.0.1:443") as forwarding:
-        with urllib.request.urlopen(f"https://127.0.0.1:{forwarding.port}/readyz", context=trust, timeout=10) as answer:
-            assert answer.read() == b"ok"
+
+        def says_ok() -> bool:
+            try:
+                with urllib.request.urlopen(
+                    f"https://127.0.0.1:{forwarding.port}/readyz", context=trust, timeout=10
+                ) as answer:
+                    return bool(answer.read() == b"ok")
+            except OSError:  # kube-proxy makes the services' addresses a moment after the nodes are Ready
+                return False
+
+        wait_until("the API server at its service address", says_ok)
         pid = forwarding.pid
     wait_until("the forwarder to be gone", lambda: not Path(f"/proc/{pid}").exists())
 
