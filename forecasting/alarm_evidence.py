@@ -21,6 +21,8 @@ _RISE_LAGS = (3, 8)  # steps over which a rise is read
 NEAR_RATIO = 0.85
 #: … or by this many times its highest rise so far.
 REACH_RATIO = 3.0
+#: A signal is watched while it is worth a forecast and for so many points, half an hour at 60 s, after that.
+LINGERS_POINTS = 30
 #: A signal that was near its limit has turned back when it has fallen by at least this share of the limit.
 TURN_RATIO = 0.1
 #: It was as near as now when it was at most this much further from it, as a share of the limit.
@@ -43,6 +45,17 @@ def worth_forecasting(values: Floats, limits: Floats) -> NDArray[np.bool_]:
         rise = (newest - values[:, -1 - lag]) / lag
         suspicious |= newest + WATCHED_AHEAD_STEPS * rise >= limits
     return np.asarray(suspicious)
+
+
+def nearest_to_limit(owners: Sequence[str], values: Floats, limits: Floats) -> list[int]:
+    """For every owner the row of its signal that is nearest to its limit now; `owners` names each row's."""
+    used = np.nan_to_num(values[:, -1] / limits, nan=-1.0).tolist()
+    nearest: dict[str, int] = {}
+    for row, owner in enumerate(owners):
+        best = nearest.get(owner)
+        if best is None or used[row] > used[best]:
+            nearest[owner] = row
+    return list(nearest.values())
 
 
 def within_reach(values: Floats, limits: Floats, steps: int) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecasting.alarm_evidence import (
+    LINGERS_POINTS,
     TREND_POINTS,
     trend_reaches,
     turned_back,
@@ -24,7 +25,6 @@ from forecasting.alarm_evidence import (
 from forecasting.failures import reached
 from forecasting.forecast import Forecaster, ForecastRequest
 from simulation.failure_episodes import STEP_S, Panel
-from simulation.feeds.signals import LINGERS_POINTS
 
 Scores = NDArray[np.float32]
 

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forecasting.alarm_evidence import worth_forecasting
+from forecasting.alarm_evidence import LINGERS_POINTS, nearest_to_limit, worth_forecasting
 from forecasting.forecast import Floats
 from policies.model import SignalHistory, SignalTarget
 
 STEP_S = 60.0
 #: Two hours of context.
 POINTS = 120
-#: A signal is watched while it is worth a forecast and for half an hour after that.
-LINGERS_POINTS = 30
 
 
 class SignalLog:
@@ -45,18 +43,12 @@ class SignalLog:
         calm[worth_forecasting(shifted, limits_by_row)] = 0
         self._rows = {key: row for row, key in enumerate(keys)}
         self._values, self._unsuspicious_for = shifted, calm
-        shown = sorted({*np.flatnonzero(calm < LINGERS_POINTS).tolist(), *_nearest(targets, shifted, limits_by_row)})
+        shown = sorted(
+            {
+                *np.flatnonzero(calm < LINGERS_POINTS).tolist(),
+                *nearest_to_limit([target.workload for target in targets], shifted, limits_by_row),
+            }
+        )
         self.latest = SignalHistory(
             tuple(targets[row] for row in shown), shifted[shown], limits_by_row[shown], STEP_S, at_s, wall_clock=False
         )
-
-
-def _nearest(targets: Sequence[SignalTarget], values: Floats, limits: Floats) -> list[int]:
-    """For every workload the row of the signal that is nearest to its limit."""
-    used = np.nan_to_num(values[:, -1] / limits, nan=-1.0).tolist()
-    nearest: dict[str, int] = {}
-    for row, target in enumerate(targets):
-        best = nearest.get(target.workload)
-        if best is None or used[row] > used[best]:
-            nearest[target.workload] = row
-    return list(nearest.values())

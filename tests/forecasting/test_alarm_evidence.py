@@ -5,6 +5,7 @@ import pytest
 
 from forecasting.alarm_evidence import (
     confirmations,
+    nearest_to_limit,
     trend_reaches,
     turned_back,
     with_precedents,
@@ -91,3 +92,11 @@ def test_forecasts_in_a_row_are_counted_with_hysteresis():
         seen.append(int(counts[0]))
 
     assert seen == [1, 2, 2, 2, 3, 0, 1]
+
+
+def test_each_owner_has_one_signal_nearest_to_its_limit_unknown_ones_last():
+    # Of a: 50 of 100 against 30 of 40 (0.75); of b: unknown against 1 of 100.
+    newest = np.array([[50.0], [30.0], [np.nan], [1.0]])
+    limits = np.array([100.0, 40.0, 10.0, 100.0])
+
+    assert nearest_to_limit(("a", "a", "b", "b"), newest, limits) == [1, 3]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from forecasting.alarm_evidence import worth_forecasting
+from forecasting.alarm_evidence import LINGERS_POINTS, nearest_to_limit, worth_forecasting
 from forecasting.forecast import Floats
 from policies.model import SignalHistory, SignalTarget
 
-#: A signal is watched while it is worth a forecast and for half an hour after that.
-LINGERS_POINTS = 30
 #: `worth_forecasting` looks back so many points.
 _LOOKS_BACK = 9
 
@@ -72,7 +70,10 @@ class SignalLog:
         if self.last is None or not self._targets:
             return None
         shown = sorted(
-            {*np.flatnonzero(self._watched()).tolist(), *_nearest(self._targets, self._values, self._limits)}
+            {
+                *np.flatnonzero(self._watched()).tolist(),
+                *nearest_to_limit([target.workload for target in self._targets], self._values, self._limits),
+            }
         )
         return SignalHistory(
             tuple(self._targets[row] for row in shown),
@@ -87,14 +88,3 @@ class SignalLog:
         for ago in range(min(LINGERS_POINTS, self._points - _LOOKS_BACK + 1)):
             watched |= worth_forecasting(self._values[:, : self._points - ago], self._limits)
         return watched
-
-
-def _nearest(targets: Sequence[SignalTarget], values: Floats, limits: Floats) -> list[int]:
-    """For every workload the row of the signal that is nearest to its limit."""
-    used = np.nan_to_num(values[:, -1] / limits, nan=-1.0).tolist()
-    nearest: dict[str, int] = {}
-    for row, target in enumerate(targets):
-        best = nearest.get(target.workload)
-        if best is None or used[row] > used[best]:
-            nearest[target.workload] = row
-    return list(nearest.values())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from forecasting.alarm_evidence import LINGERS_POINTS
 from policies.model import SignalKind, SignalTarget
 from simulation.feeds.counters import p99_s
 from simulation.feeds.metrics_server import HOUSEKEEPING_BEAT_S, MetricsServer
 from simulation.feeds.prometheus import Prometheus
-from simulation.feeds.signals import LINGERS_POINTS, SignalLog
+from simulation.feeds.signals import SignalLog
 from simulation.kernel.histogram import edges_s
 from simulation.scenario import Fault, FaultKind, Scenario
 from simulation.schedule import Schedule
