@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
@@ -135,13 +134,6 @@ class BareCluster:
     def forward(self, address: str, port: int = 0) -> ForwarderProcess:
         self._must_be_up()
         return self._forwarded(listen(port), address)
-
-    def freeze(self, node: str, program: str) -> None:
-        """A program of the node hangs where it is (SIGSTOP); what it started goes on."""
-        os.kill(self._node(node).machine.find(program), signal.SIGSTOP)
-
-    def thaw(self, node: str, program: str) -> None:
-        os.kill(self._node(node).machine.find(program), signal.SIGCONT)
 
     def ready_nodes(self) -> frozenset[str]:
         return api_of(self.site).ready_nodes()

@@ -115,13 +115,6 @@ class KindCluster:
         address = json.loads((self._state / "addresses.json").read_text(encoding="ascii"))[container]
         self.run("docker", "network", "connect", f"--ip={address}", network_name(self.plan), container)
 
-    def freeze_node(self, node: str) -> None:
-        """All of its programs stop where they are, its network stays."""
-        self.run("docker", "pause", self._container(node))
-
-    def thaw_node(self, node: str) -> None:
-        self.run("docker", "unpause", self._container(node))
-
     def kill_zone(self, zone: str) -> None:
         on_each(self.places(), zone, self.kill_node)
 
