@@ -38,10 +38,14 @@ class BackgroundLoad:
         """What is done to the shop before would hit the load's preparation, not the load. Raises `ShopFailed`."""
         wait_for("the load to begin", lambda: self.failure is not None or self.plan.records.is_file(), limit_s)
 
+    def wait(self) -> None:
+        """Until the run has ended, well or not: no load outlives the block that began it."""
+        if self._thread is not None:
+            self._thread.join()
+
     def finished(self) -> LoadSummary:
         """Waits for the end. Raises what the run raised."""
-        assert self._thread is not None
-        self._thread.join()
+        self.wait()
         if self.failure is not None:
             raise self.failure
         assert self.summary is not None
@@ -71,8 +75,11 @@ def load_beside(
     )
     load = BackgroundLoad(plan)
     load.start()
-    load.wait_until_it_sends()
-    yield load
+    try:
+        load.wait_until_it_sends()
+        yield load
+    finally:
+        load.wait()
 
 
 def compare_books(shop: LocalShop, ledgers: list[Path], settle_s: float = 150.0) -> Reconciliation:
