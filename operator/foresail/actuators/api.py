@@ -37,6 +37,16 @@ class Fence(Protocol):
     def epoch(self) -> int: ...
 
 
+class Reader(Protocol):
+    """Objects by their paths, as the API server or anybody else has them. Both raise `ActRefused`."""
+
+    def get(self, path: str) -> Json: ...
+
+    def items(self, path: str, labels: str = "") -> list[Json]:
+        """All objects of a kind that carry `labels` (pairs, with commas between them)."""
+        ...
+
+
 class OpenFence:
     """For what anybody may do at any time: taking back what has expired."""
 

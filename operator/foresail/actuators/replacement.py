@@ -7,7 +7,7 @@ so the pod keeps its traffic; putting the value back makes the ReplicaSet adopt 
 from __future__ import annotations
 
 from foresail.actuators import marks, paths, services
-from foresail.actuators.api import Api, Json
+from foresail.actuators.api import Api, Json, Reader
 from foresail.actuators.patching import ABSENT, find
 from foresail.actuators.refusals import ActRefused, RefusalReason
 from foresail.actuators.services import controller
@@ -90,7 +90,7 @@ def unique_hash(pod: Json) -> str:
     return f"foresail-{pod['metadata']['uid'].replace('-', '')[:12]}"
 
 
-def check_replaceable(api: Api, target: WorkloadTarget, pod: Json) -> None:
+def check_replaceable(api: Reader, target: WorkloadTarget, pod: Json) -> None:
     """The preconditions of a replacement, each with a name. Raises `ActRefused`."""
     if target.kind != paths.DEPLOYMENTS:
         detail = f"{target.key} is no Deployment: its pods have identities or another controller"
@@ -118,7 +118,7 @@ def _check_settled(deployment: Json, key: str) -> None:
         raise ActRefused(RefusalReason.ROLLOUT, f"{key}: a rollout is under way or paused")
 
 
-def _check_volumes(api: Api, namespace: str, pod: Json) -> None:
+def _check_volumes(api: Reader, namespace: str, pod: Json) -> None:
     volumes = find(pod, "spec", "volumes")
     for volume in () if volumes is ABSENT else volumes:
         claim = find(volume, "persistentVolumeClaim", "claimName")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from foresail.actuators import marks, paths
-from foresail.actuators.api import Api, Json
+from foresail.actuators.api import Json, Reader
 from foresail.actuators.patching import ABSENT, find, label
 from foresail.actuators.refusals import ActRefused, RefusalReason
 
 
-def check_leaving(api: Api, pods: Sequence[Json], namespace: str) -> None:
+def check_leaving(api: Reader, pods: Sequence[Json], namespace: str) -> None:
     """Raises unless taking the label off `pods` takes them out of Services, harms no name, and empties none.
 
     The label fails open: a Service that does not select by it keeps the pod, and then nothing would happen.
@@ -39,7 +39,7 @@ def check_leaving(api: Api, pods: Sequence[Json], namespace: str) -> None:
             raise ActRefused(RefusalReason.LAST_ENDPOINT, detail)
 
 
-def check_hash_unselected(api: Api, namespace: str, template_hash_label: str) -> None:
+def check_hash_unselected(api: Reader, namespace: str, template_hash_label: str) -> None:
     """Raises where a Service selects by the very label that detaching changes."""
     for service in api.items(paths.path(paths.SERVICES, namespace)):
         if template_hash_label in _selector(service):
@@ -75,7 +75,7 @@ def selects(service: Json, pod: Json) -> bool:
     return bool(wanted) and all(label(pod, key) == value for key, value in wanted.items())
 
 
-def _governing(api: Api, namespace: str, pods: Sequence[Json]) -> set[str]:
+def _governing(api: Reader, namespace: str, pods: Sequence[Json]) -> set[str]:
     sets = {owner["name"] for pod in pods if (owner := controller(pod)) is not None and owner["kind"] == "StatefulSet"}
     found = set()
     for name in sorted(sets):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from foresail.actuators import marks, paths, services
-from foresail.actuators.api import Api, Json
+from foresail.actuators.api import Api, Json, Reader
 from foresail.actuators.marks import Value
 from foresail.actuators.patching import ABSENT, Patch, find, label
 from foresail.actuators.refusals import HOPELESS, ActRefused, RefusalReason
@@ -95,7 +95,7 @@ def restore(api: Api, zone: str, targets: Sequence[WorkloadTarget], memory: Reme
     return tally.summed()
 
 
-def check_spread(api: Api, target: WorkloadTarget) -> None:
+def check_spread(api: Reader, target: WorkloadTarget) -> None:
     """Raises where the scheduler would go on counting cordoned nodes, and so find no place for new pods."""
     constraints = find(api.get(target.path), "spec", "template", "spec", "topologySpreadConstraints")
     for constraint in () if constraints is ABSENT else constraints:
