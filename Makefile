@@ -2,18 +2,24 @@
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= out/demo
+# One cluster for all of them, in the order of their files.
+E2E := -p no:randomly -p no:xdist --durations 20
 
-.PHONY: demo test check bench bench-shop shop lock clean help
+.PHONY: demo test e2e-all check bench bench-shop shop lock clean help
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 demo: .venv/core.stamp ## simulate the sale day under five arms; summary, timeline and report in out/demo
 	$(BIN)/foresail demo --out $(OUT)
 
 test: check wheel-test ## lint, types, import contracts, all tests, wheel built and imported elsewhere
 	sh demo_shop/local/install-stores.sh --tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/e2e
+	$(BIN)/python -m pytest $(E2E) -m "not slow" tests/e2e
+
+e2e-all: .venv/dev.stamp ## every end-to-end test, on a real cluster made for them (needs root; see docs/e2e.md)
+	$(BIN)/python -m pytest $(E2E) tests/e2e
 
 check: .venv/dev.stamp ## lint, format, types and import contracts only
 	$(BIN)/ruff check .

@@ -15,7 +15,7 @@ from chaos.clusters.images.wheels import folder_of, install_wheels, write_script
 
 _PYTHON_PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python-is-python3")  # numpy's wheels want libstdc++
 _PYTHON_ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "HOME": "/tmp"}
-_ROOT = Path(__file__).parents[3]
+REQUIREMENTS = Path(__file__).parents[3] / "requirements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _own_layers(recipe: Recipe, scratch: Path) -> list[dict[str, Path]]:
     layers = []
     packages, scripts, app = scratch / "packages", scratch / "scripts", scratch / "app"
     if recipe.lock:
-        install_wheels(_ROOT / "requirements" / recipe.lock, packages)
+        install_wheels(REQUIREMENTS / recipe.lock, packages)
         layers.append({f"{recipe.home}/packages": packages})
     top = {}
     if recipe.sources:

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from chaos.clusters.cluster import ClusterFailed
+from chaos.clusters.images import current
 from chaos.clusters.images.archive import ImageInvalid, ImageSettings, image_names, write_image, write_layer
+from chaos.clusters.images.current import current_image
 from chaos.clusters.images.debian import Account, DebianLayer, debian_release
-from chaos.clusters.images.recipes import RECIPES
+from chaos.clusters.images.recipes import RECIPES, Recipe
 from chaos.clusters.images.wheels import entry_points, write_scripts
 
 ROOT = Path(__file__).parents[3]
@@ -193,3 +195,38 @@ def test_the_operator_starts_with_what_its_image_holds() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Names of images that were built; a build writes an empty archive."""
+    done: list[str] = []
+
+    def build(recipe: Recipe, cache: Path) -> Path:
+        done.append(recipe.name)
+        archive = cache / f"{recipe.name}.tar"
+        archive.touch()
+        return archive
+
+    monkeypatch.setattr(current, "build_image", build)
+    monkeypatch.setattr(current, "folder_of", lambda package: tmp_path / "sources" / package)
+    sources(tmp_path / "sources" / "demo_shop")
+    return done
+
+
+def test_an_image_is_built_again_only_when_its_sources_changed(tmp_path: Path, builds: list[str]) -> None:
+    current_image(RECIPES["shop"], tmp_path)
+    current_image(RECIPES["shop"], tmp_path)
+    assert builds == ["demo-shop"]
+
+    (tmp_path / "sources" / "demo_shop" / "pkg" / "a.py").write_text("A = 2\n")
+    current_image(RECIPES["shop"], tmp_path)
+    assert builds == ["demo-shop", "demo-shop"]
+
+
+def test_an_archive_that_nothing_vouches_for_is_not_kept(tmp_path: Path, builds: list[str]) -> None:
+    (tmp_path / "demo-shop.tar").touch()
+
+    current_image(RECIPES["shop"], tmp_path)
+
+    assert builds == ["demo-shop"]
