@@ -9,6 +9,7 @@ from foresail.actuators import paths
 from foresail.actuators.paths import Kind
 from foresail.actuators.targets import PATRONI_PORT, Management, WorkloadTarget
 from foresail.objects.object_state import ObjectState
+from foresail.objects.selectors import Selector
 from foresail.resources.bindings import WorkloadBinding
 
 _KINDS: Mapping[str, Kind] = {"Deployment": paths.DEPLOYMENTS, "StatefulSet": paths.STATEFUL_SETS}
@@ -32,13 +33,12 @@ class StateDirectory:
         kind = None if found is None else _KINDS.get(found.kind)
         if found is None or kind is None:
             return None
-        selector = found.record.selector
         binding = self._bindings().get(workload)
         database = None if binding is None else binding.database
         return WorkloadTarget(
             key=workload,
             kind=kind,
-            selector={} if selector is None else selector.pairs,
+            selector=found.record.selector or Selector(),
             hpa=None if found.hpa is None else found.hpa.meta.name,
             scaled_object=None if found.scaled_object is None else found.scaled_object.meta.name,
             management=None if binding is None else self._management(binding),

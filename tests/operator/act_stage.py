@@ -16,6 +16,7 @@ from foresail.actuators.live_cluster import LiveCluster, Outcome
 from foresail.actuators.refusals import RefusalReason
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.targets import LiveDirectory, Management, WorkloadTarget
+from foresail.objects.selectors import Selector
 from policies.decision import Action, Decision
 from policies.model import Mode
 
@@ -60,7 +61,7 @@ class Stage:
     def knows(self, management: Management | None = None, route: str | None = None, patroni_port: int = 8008) -> None:
         """What no object says about the web workload."""
         self.extras[WEB] = WorkloadTarget(
-            WEB, ("apps/v1", "deployments"), {}, management=management, route=route, patroni_port=patroni_port
+            WEB, ("apps/v1", "deployments"), Selector(), management=management, route=route, patroni_port=patroni_port
         )
 
     @property

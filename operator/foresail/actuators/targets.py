@@ -12,6 +12,7 @@ from foresail.actuators.api import Api, Json
 from foresail.actuators.patching import ABSENT, find
 from foresail.actuators.paths import Kind
 from foresail.actuators.refusals import ActRefused, RefusalReason
+from foresail.objects.selectors import Selector, label_selector
 
 MANAGEMENT_PORT = 9090
 PATRONI_PORT = 8008
@@ -33,7 +34,7 @@ class WorkloadTarget:
 
     key: str  # "namespace/name"
     kind: Kind  # anything with a scale subresource
-    selector: Mapping[str, str]  # of its pods
+    selector: Selector  # of its pods
     hpa: str | None = None
     scaled_object: str | None = None  # KEDA's, which owns the HPA
     management: Management | None = None  # None: its pods have no such listener
@@ -64,10 +65,11 @@ class WorkloadTarget:
     @property
     def labels(self) -> str:
         """A selector of its pods. Raises without one: everybody's pods are not this workload's."""
-        if not self.selector:
+        query = self.selector.query
+        if not query:
             detail = f"{self.key}: its pods cannot be told from others by labels"
             raise ActRefused(RefusalReason.NOT_THIS_WORKLOADS, detail)
-        return ",".join(f"{key}={value}" for key, value in sorted(self.selector.items()))
+        return query
 
     def pod_path(self, pod: str) -> str:
         return paths.path(paths.PODS, self.namespace, pod)
@@ -106,11 +108,10 @@ class LiveDirectory:
                     continue
                 raise
             hpa = self._autoscaler(namespace, name, kind_name)
-            selector = find(seen, "spec", "selector", "matchLabels")
             return WorkloadTarget(
                 key=workload,
                 kind=kind,
-                selector={} if selector is ABSENT else selector,
+                selector=label_selector(seen, "spec", "selector") or Selector(),
                 hpa=None if hpa is None else hpa["metadata"]["name"],
                 scaled_object=None if hpa is None else _keda_owner(hpa),
                 management=extra.management if extra else None,

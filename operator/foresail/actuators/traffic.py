@@ -114,7 +114,7 @@ def check_pod(pod: Json, target: WorkloadTarget) -> None:
     name = pod["metadata"]["name"]
     if services.is_leaving(pod):
         raise ActRefused(RefusalReason.POD_LEAVING, f"{name} is being deleted")
-    if not target.selector or any(label(pod, key) != value for key, value in target.selector.items()):
+    if target.selector.is_empty or not target.selector.matches(pod["metadata"].get("labels") or {}):
         raise ActRefused(RefusalReason.NOT_THIS_WORKLOADS, f"{name} is no pod of {target.key}")
 
 

@@ -44,13 +44,6 @@ def entries(value: object, *path: str) -> tuple[Json, ...]:
     return tuple(entry for entry in found if isinstance(entry, dict)) if isinstance(found, list) else ()
 
 
-def texts(value: object, *path: str) -> tuple[str, ...]:
-    found = at(value, *path)
-    if not isinstance(found, list):
-        return ()
-    return tuple(sys.intern(entry) for entry in found if type(entry) is str and entry)
-
-
 def strings(value: object, *path: str) -> Mapping[str, str]:
     """A map of strings, as labels and annotations are."""
     found = at(value, *path)

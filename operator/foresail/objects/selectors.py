@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from foresail.objects.fields import at, entries, strings, text, texts
+from foresail.objects.fields import at, strings, text
 
 T = TypeVar("T")
 
@@ -34,6 +35,21 @@ class Requirement:
             case _:
                 return False
 
+    @property
+    def query(self) -> str | None:
+        """The same as the API server reads it in a query; None: an operator that this version does not know."""
+        match self.operator:
+            case "In" if self.values:
+                return f"{self.key} in ({','.join(self.values)})"
+            case "NotIn" if self.values:
+                return f"{self.key} notin ({','.join(self.values)})"
+            case "Exists":
+                return self.key
+            case "DoesNotExist":
+                return f"!{self.key}"
+            case _:
+                return None
+
 
 @dataclass(frozen=True, slots=True)
 class Selector:
@@ -41,6 +57,19 @@ class Selector:
 
     pairs: Mapping[str, str] = field(default_factory=dict)
     requirements: tuple[Requirement, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.pairs and not self.requirements
+
+    @property
+    def query(self) -> str | None:
+        """The same as a `labelSelector` of a list request; None where a part of it cannot be said."""
+        required = [requirement.query for requirement in self.requirements]
+        said = [part for part in required if part is not None]
+        if len(said) < len(required):
+            return None
+        return ",".join([*(f"{key}={value}" for key, value in sorted(self.pairs.items())), *said])
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         return all(labels.get(key) == value for key, value in self.pairs.items()) and all(
@@ -53,11 +82,16 @@ def label_selector(value: object, *path: str) -> Selector | None:
     found = at(value, *path)
     if not isinstance(found, Mapping):
         return None
-    requirements = tuple(
-        Requirement(text(entry, "key") or "", text(entry, "operator") or "", texts(entry, "values"))
-        for entry in entries(found, "matchExpressions")
-    )
+    listed = at(found, "matchExpressions")
+    requirements = tuple(_requirement(entry) for entry in listed) if isinstance(listed, list) else ()
     return Selector(strings(found, "matchLabels"), requirements)
+
+
+def _requirement(entry: object) -> Requirement:
+    """Values may be empty: a label's value may."""
+    values = at(entry, "values")
+    kept = tuple(sys.intern(value) for value in values if type(value) is str) if isinstance(values, list) else ()
+    return Requirement(text(entry, "key") or "", text(entry, "operator") or "", kept)
 
 
 class LabelIndex(Generic[T]):

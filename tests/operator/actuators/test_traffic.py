@@ -192,3 +192,36 @@ def test_a_workload_without_a_selector_owns_no_pods(stage: Stage) -> None:
 
     assert not stage.cluster().apply(OFF, decision(), NOW_S)
     assert stage.why is RefusalReason.NOT_THIS_WORKLOADS
+
+
+# Who belongs to the workload
+
+
+def select(stage: Stage, *expressions: dict[str, Any]) -> None:
+    selector = {"matchLabels": {"app": "web"}, "matchExpressions": list(expressions)}
+    stage.sets("deployments", "web", lambda seen: seen["spec"].update(selector=selector))
+
+
+NOT_CANARY = {"key": "track", "operator": "NotIn", "values": ["canary"]}
+
+
+def test_a_pod_that_an_expression_leaves_out_is_not_touched(stage: Stage) -> None:
+    stage.sets("pods", "web-1", lambda seen: seen["metadata"]["labels"].update(track="canary"))
+    select(stage, NOT_CANARY)
+
+    assert not stage.cluster().apply(OFF, decision(), NOW_S)
+    assert stage.why is RefusalReason.NOT_THIS_WORKLOADS and label(stage) == "on"
+
+
+def test_a_pod_that_an_expression_takes_in_is_drained(stage: Stage) -> None:
+    select(stage, NOT_CANARY, {"key": "app", "operator": "In", "values": ["web", "shop"]})
+
+    assert stage.cluster().apply(OFF, decision(), NOW_S)
+    assert label(stage) == "off"
+
+
+def test_a_selector_that_cannot_be_understood_is_nobodys(stage: Stage) -> None:
+    select(stage, {"key": "track", "operator": "Resembles", "values": ["web"]})
+
+    assert not stage.cluster().apply(OFF, decision(), NOW_S)
+    assert stage.why is RefusalReason.NOT_THIS_WORKLOADS and stage.writes() == []

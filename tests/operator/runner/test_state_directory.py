@@ -52,7 +52,19 @@ def test_a_deployment_is_found_with_its_autoscalers() -> None:
 
     assert found is not None
     assert (found.kind, found.hpa, found.scaled_object) == (paths.DEPLOYMENTS, "web", "web")
-    assert found.selector == {"app": "web"} and found.management is None
+    assert found.selector.pairs == {"app": "web"} and found.management is None
+
+
+def test_expressions_of_the_selector_reach_the_acts() -> None:
+    """A canary under a Deployment of its own may share every pair of labels."""
+    row = api_objects.deployment()
+    row["spec"]["selector"]["matchExpressions"] = [{"key": "track", "operator": "DoesNotExist"}]
+    web = deployment(row)
+    assert web is not None
+
+    found = StateDirectory(lambda: joined(Records(deployments={web.meta.key: web})), dict).find("shop/web")
+
+    assert found is not None and found.labels == "app=web,!track"
 
 
 def test_a_stateful_set_has_its_own_kind() -> None:
