@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
 from kubernetes import client
 
-from foresail.actuators import brownout, floors, replacement, scale, switchover, traffic, weights, zones
+from foresail.actuators import brownout, floors, replacement, scale, switchover, traffic, weights
 from foresail.actuators.api import Api, Fence
-from foresail.actuators.intents import Intent, Intents
+from foresail.actuators.intents import Intents, intent_of
 from foresail.actuators.management import PodHttp
 from foresail.actuators.refusals import ActRefused, RefusalReason, Refused
 from foresail.actuators.revert import Reverted, Reverter
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Remembered, Stamp
 from foresail.actuators.targets import Directory, WorkloadTarget, control_token
+from foresail.actuators.zone_shifts import ZoneShifts
 from policies.decision import (
     Action,
     Decision,
@@ -50,8 +51,7 @@ class Outcome:
 class LiveCluster:
     """Applies actions, each idempotent, fenced and reversible. For one thread.
 
-    `record` hears of every outcome. `before_write` is called with the time before anything is written: memory is
-    checkpointed before acts.
+    `record` hears of every outcome.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class LiveCluster:
         settings: ActuatorSettings,
         record: Callable[[Outcome], None] | None = None,
     ) -> None:
-        self.before_write: Callable[[float], None] | None = None
         self._api = Api(api_client, fence, settings.api_timeout_s)
         self._http = PodHttp(self._api.check_fence, settings.pod_timeout_s)
         self._directory, self._fence, self._settings = directory, fence, settings
         self._record = record
         self._memory = Remembered()
         self._intents = Intents(self._api, settings.namespace, settings.identity)
+        self._shifts = ZoneShifts(self._api, self._intents, self._memory, self._find, settings.zone_shift)
         self._reverter = Reverter(self._api, settings, self._memory, directory, self._http)
         self._epoch: int | None = None  # the term whose intents we hold
         self._listed = False  # whether the marks of earlier terms are known
@@ -83,10 +83,8 @@ class LiveCluster:
         partial: list[ActRefused] = []
         try:
             self._api.check_fence(self._settings.api_timeout_s)
-            if self.before_write is not None:
-                self.before_write(now_s)
             self._lead(now_s)
-            partial = self._do(action, decision.id, now_s)
+            partial = self._do(action, decision, now_s)
         except ActRefused as error:
             refused = error.refused
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -114,20 +112,12 @@ class LiveCluster:
             self._listed = self._listed or not reverted.refused
             if not reverted.refused:
                 self._memory.drop_due(now_s)
-        left = [*reverted.refused, *self._tend_zones(now_s)]
+        left = [*reverted.refused, *self._shifts.tend(now_s)]
         return Reverted(reverted.undone, reverted.pending, tuple(left))
 
-    def revert_expired(self, now_s: float) -> Reverted:
-        """Looks at every object that carries our label. What is asked of a process that may know nothing."""
-        return self._reverter.expired(now_s)
-
-    def revert_all(self, now_s: float, periods_left: int | None = None) -> Reverted:
-        """`periods_left`: minutes in which floors have to be down, 0: at once, None: as long as it takes."""
-        return self._reverter.all(now_s, periods_left)
-
-    def _do(self, action: Action, decision: str, now_s: float) -> list[ActRefused]:
+    def _do(self, action: Action, decision: Decision, now_s: float) -> list[ActRefused]:
         """What did not work beside the act itself. Raises `ActRefused` where the act did not happen."""
-        stamp = self._stamp(action, decision, now_s)
+        stamp = self._stamp(action, decision.id, now_s)
         match action:
             case SetFloor():
                 floors.set_floor(self._api, self._find(action.workload), action, stamp, self._memory)
@@ -135,6 +125,9 @@ class LiveCluster:
                 scale.set_scale(self._api, self._find(action.workload), action, stamp, self._memory)
             case SetTraffic():
                 target = self._find(action.workload)
+                if decision.fast and not action.on:
+                    # A pod that answers nobody cannot be told, and the next dead one would wait for the time limit.
+                    target = replace(target, management=None)
                 token = control_token(target, self._settings.control_token_file)
                 return traffic.set_traffic(self._api, target, action, stamp, self._memory, self._http, token)
             case DetachPod():
@@ -146,9 +139,9 @@ class LiveCluster:
                 target = self._find(action.workload)
                 replacement.evict(self._api, target.pod_path(action.pod), target.namespace)
             case ShiftZone():
-                return self._shift(action, stamp)
+                return self._shifts.begin(action, stamp)
             case RestoreZone():
-                return self._restore(action.zone, action.workloads)
+                return self._shifts.end(action.zone, action.workloads)
             case SwitchOver():
                 self._switch_over(action, stamp)
             case SetBrownout():
@@ -187,41 +180,6 @@ class LiveCluster:
 
     # Acts of several steps
 
-    def _shift(self, action: ShiftZone, stamp: Stamp) -> list[ActRefused]:
-        """The intent stands as long as the shift: it knows whose pods are to be kept out of the zone."""
-        if not self._settings.zone_shift:
-            detail = "zone shifts need the right to cordon, which the chart did not give"
-            raise ActRefused(RefusalReason.SWITCHED_OFF, detail)
-        targets = [self._find(workload) for workload in action.workloads]
-        zones.check_shift(self._api, action.zone, targets)
-        self._intents.begin(_intent(_zone_key(action.zone), action, stamp))
-        return list(zones.shift(self._api, action.zone, targets, stamp, self._memory).left)
-
-    def _restore(self, zone: str, workloads: tuple[str, ...]) -> list[ActRefused]:
-        """The intent goes last, so that an interrupted return is gone on with."""
-        done = zones.restore(self._api, zone, [self._find(workload) for workload in workloads], self._memory)
-        if not done.left:
-            self._intents.finish(_zone_key(zone))
-        return list(done.left)
-
-    def _tend_zones(self, now_s: float) -> list[Refused]:
-        """Shifted zones that have expired go back; in the others, what is missing is done and new pods go out."""
-        refused: list[Refused] = []
-        for intent in [intent for intent in self._intents.open.values() if intent.act == ShiftZone.__name__]:
-            try:
-                zone, workloads = str(intent.action["zone"]), tuple(intent.action["workloads"])
-                expires_at_s = float(intent.action["expires_at_s"])
-                if now_s >= expires_at_s:
-                    left = self._restore(zone, workloads)
-                else:
-                    stamp = Stamp(now_s, expires_at_s, self._fence.epoch, intent.decision)
-                    targets = [self._find(workload) for workload in workloads]
-                    left = list(zones.shift(self._api, zone, targets, stamp, self._memory).left)
-                refused.extend(error.refused for error in left)
-            except ActRefused as error:
-                refused.append(error.refused)
-        return refused
-
     def _switch_over(self, action: SwitchOver, stamp: Stamp) -> None:
         """Asked once. Whether it happened is read from the cluster, now or at the next call."""
         key = f"switchover/{action.database}"
@@ -236,7 +194,7 @@ class LiveCluster:
             return  # it is under way
         switchover.check(view, action, urls)
         headers = switchover.authorization(target.patroni_credentials_file or self._settings.patroni_credentials_file)
-        self._intents.begin(_intent(key, action, stamp))
+        self._intents.begin(intent_of(key, action, stamp))
         objection = switchover.ask(self._http, urls[action.leader], action, headers)
         if switchover.cluster_view(self._http, urls, action.candidate).leader == action.candidate:
             self._intents.finish(key)
@@ -256,25 +214,6 @@ class LiveCluster:
         self._epoch = epoch
         for intent in begun:
             if intent.act == ShiftZone.__name__:
-                self._resume_shift(intent, now_s)
+                self._shifts.resume(intent, now_s)
             elif now_s - intent.at_s >= INTENT_LASTS_S:
                 self._intents.finish(intent.key)
-
-    def _resume_shift(self, intent: Intent, now_s: float) -> None:
-        """Does the rest of it. A refusal here is met again by `settle`, which reports it."""
-        try:
-            action = ShiftZone(**(intent.action | {"workloads": tuple(intent.action["workloads"])}))
-            if now_s < action.expires_at_s:
-                stamp = Stamp(now_s, action.expires_at_s, self._fence.epoch, intent.decision)
-                targets = [self._find(workload) for workload in action.workloads]
-                zones.shift(self._api, action.zone, targets, stamp, self._memory)
-        except (ActRefused, KeyError, TypeError):
-            return
-
-
-def _zone_key(zone: str) -> str:
-    return f"zone/{zone}"
-
-
-def _intent(key: str, action: ShiftZone | SwitchOver, stamp: Stamp) -> Intent:
-    return Intent(key, type(action).__name__, asdict(action), stamp.now_s, stamp.epoch, stamp.decision)

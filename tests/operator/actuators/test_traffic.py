@@ -150,6 +150,16 @@ def test_drains_over_http_after_the_label_is_off(stage: Stage, tmp_path: Path) -
     assert ended.line == "DELETE /-/drain" and labels == ["off", "on"]
 
 
+def test_a_pod_that_answers_nobody_is_not_told(stage: Stage, tmp_path: Path) -> None:
+    """Its node is dead: each of its pods would cost the time limit of a request before the next label is written."""
+    with serving() as process:
+        stage.knows(Management(port=process.port))
+        stage.settings["control_token_file"] = token_file(tmp_path)
+        assert stage.cluster().apply(OFF, decision("f-1", fast=True), NOW_S)
+
+    assert process.asked == [] and label(stage) == "off"
+
+
 def test_a_stuck_process_does_not_keep_its_pod_in_rotation(stage: Stage, tmp_path: Path) -> None:
     with serving() as process:
         process.hang = True
