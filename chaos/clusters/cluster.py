@@ -78,6 +78,9 @@ class Cluster(Protocol):
 
     def heal_zone(self, zone: str) -> None: ...
 
+    def restart_api_server(self) -> None:
+        """Its process ends at once, unasked; returns when another one answers."""
+
     def execute(self, command: Sequence[str]) -> int:
         """Run a program in the cluster's network, KUBECONFIG set, in- and output as ours; returns its exit code."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from chaos.clusters.bare.addresses import API
 from chaos.clusters.bare.api import api_of
 from chaos.clusters.bare.certificates import Pki
 from chaos.clusters.bare.control_plane import NAME, ControlPlane, uplink
+from chaos.clusters.bare.control_plane_services import audit_log
 from chaos.clusters.bare.files import template
 from chaos.clusters.bare.host import Host
 from chaos.clusters.bare.image_store import image_store
@@ -123,6 +125,18 @@ class BareCluster:
         nodes_in(self.places(), zone)
         self._must_be_up()
         self._hub.connect(uplink(zone))
+
+    def restart_api_server(self) -> None:
+        self._must_be_up()
+        machine, name = self._hub.machine, "kube-apiserver"
+        ended = machine.find(name)
+        os.kill(ended, signal.SIGKILL)
+        wait_until("another API server", lambda: machine.find(name) != ended, _API_LIMIT_S)
+        wait_until("the API server", api_of(self.site).is_ready, _API_LIMIT_S)
+
+    @property
+    def audit_log(self) -> Path:
+        return audit_log(self._hub.machine.folder)
 
     def execute(self, command: Sequence[str]) -> int:
         self._must_be_up()

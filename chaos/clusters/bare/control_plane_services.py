@@ -13,11 +13,12 @@ from chaos.clusters.bare.site import Site
 
 _ETCD = "http://127.0.0.1:2379"
 _ETCD_PEERS = "http://127.0.0.1:2380"
+_AUDIT_MIB = 50
 
 
 def control_plane_services(site: Site, folder: Path) -> tuple[Service, ...]:
     """Everything that runs on the control plane; writes the files that the programs read into its folder."""
-    services = [_etcd(folder), _api_server(site), _controller_manager(site, folder), _scheduler(site)]
+    services = [_etcd(folder), _api_server(site, folder), _controller_manager(site, folder), _scheduler(site)]
     services += [_name_server(site, folder), _metrics_server(site)]
     # So that programs in the control plane's network can use service addresses too. The proxy waits for a node of its
     # name before it writes any rule, and the control plane is none: it borrows the first node's.
@@ -73,8 +74,14 @@ def _etcd(folder: Path) -> Service:
     )
 
 
-def _api_server(site: Site) -> Service:
+def audit_log(folder: Path) -> Path:
+    """Requests of workloads' service accounts, a line of JSON each; below the control plane's folder."""
+    return folder / "log" / "audit.log"
+
+
+def _api_server(site: Site, folder: Path) -> Service:
     pki, eviction_s = site.pki, site.plan.timers.eviction_s
+    audited = filled_in("audit.yaml", folder)
     return Service(
         "kube-apiserver",
         (
@@ -105,6 +112,10 @@ def _api_server(site: Site) -> Service:
             f"--proxy-client-key-file={pki}/front-proxy.key",
             # Webhooks and aggregated APIs by the pods' addresses: the API server itself has no rules for services.
             "--enable-aggregator-routing=true",
+            f"--audit-policy-file={audited}",
+            f"--audit-log-path={audit_log(folder)}",
+            f"--audit-log-maxsize={_AUDIT_MIB}",
+            "--audit-log-maxbackup=1",
             f"--default-not-ready-toleration-seconds={eviction_s}",
             f"--default-unreachable-toleration-seconds={eviction_s}",
         ),

@@ -18,10 +18,11 @@ from chaos.clusters.folders import ClusterFolders
 from chaos.clusters.forwards import ForwarderProcess, forward, listen
 from chaos.clusters.kind.configuration import container_name, control_plane_container, kind_configuration, network_name
 from chaos.clusters.plan import ClusterPlan, NodePlace
-from chaos.clusters.processes import Word, needs_root
+from chaos.clusters.processes import Word, needs_root, wait_until
 from chaos.clusters.zones import on_each, place_named
 
 _UP_LIMIT_S = 900.0
+_API_LIMIT_S = 180.0
 #: Explicit, so that a node can have its own address again after a cut; Docker allows that in no other network.
 SUBNET = "172.31.248.0/24"
 _NETWORK_VARIABLE = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
@@ -126,6 +127,22 @@ class KindCluster:
 
     def heal_zone(self, zone: str) -> None:
         on_each(self.places(), zone, self.heal_node)
+
+    def restart_api_server(self) -> None:
+        """The kubelet of the control plane starts it again."""
+        inside = ("docker", "exec", control_plane_container(self.plan))
+        ended = self.run(*inside, "pgrep", "-o", "kube-apiserver").strip()
+        self.run(*inside, "kill", "-KILL", ended)
+
+        def another() -> bool:
+            return self.run(*inside, "pgrep", "-o", "kube-apiserver").strip() not in ("", ended)
+
+        def ready() -> bool:
+            asked = (f"--kubeconfig={_INSIDE_KUBECONFIG}", "get", "--raw", "/readyz")
+            return self.run(*inside, "kubectl", *asked).strip() == "ok"
+
+        wait_until("another API server", another, _API_LIMIT_S)
+        wait_until("the API server", ready, _API_LIMIT_S)
 
     def execute(self, command: Sequence[str]) -> int:
         """In the control plane's container, with the programs that are in it."""

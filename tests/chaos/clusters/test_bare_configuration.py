@@ -8,7 +8,7 @@ import yaml
 from chaos.clusters.bare.addresses import node_address, pod_network
 from chaos.clusters.bare.api import ready_node_names
 from chaos.clusters.bare.certificates import kubeconfig_document
-from chaos.clusters.bare.control_plane_services import control_plane_services
+from chaos.clusters.bare.control_plane_services import audit_log, control_plane_services
 from chaos.clusters.bare.node_services import kubelet_configuration, node_services, reserved
 from chaos.clusters.bare.site import Site
 from chaos.clusters.plan import PRODUCTION, ClusterPlan, NodePlace
@@ -112,3 +112,11 @@ def test_a_node_of_unknown_condition_is_not_ready() -> None:
     ]
 
     assert ready_node_names({"items": listed}) == {"node-1"}
+
+
+def test_requests_of_workloads_are_written_down_and_those_of_the_cluster_itself_are_not(tmp_path: Path) -> None:
+    log = next(flag for flag in flags(tmp_path, "kube-apiserver") if flag.startswith("--audit-log-path="))
+
+    assert log == f"--audit-log-path={audit_log(tmp_path)}"
+    rules = yaml.safe_load((tmp_path / "audit.yaml").read_text())["rules"]
+    assert [rule["level"] for rule in rules] == ["None", "Metadata", "None"]

@@ -21,6 +21,7 @@ class Engine:
     def __init__(self, *, up: bool = True) -> None:
         self.told: list[tuple[str, ...]] = []
         self.environments: list[dict[str, str] | None] = []
+        self.api_server = 11
         self.states = dict.fromkeys(NODES, "running") if up else {}
         self.joined = set(self.states)
         self.networks = {"foresail-shop"} if up else set()
@@ -45,6 +46,12 @@ class Engine:
                 self.joined.discard(name)
             case ("docker", "kill", name):
                 self.states[name] = "exited"
+            case ("docker", "exec", _, "pgrep", *_):
+                return f"{self.api_server}\n"
+            case ("docker", "exec", _, "kill", "-KILL", pid) if pid == str(self.api_server):
+                self.api_server += 1
+            case ("docker", "exec", _, "kubectl", *_):
+                return "ok"
         return ""
 
     def changes(self) -> list[tuple[str, ...]]:
@@ -184,3 +191,12 @@ def test_without_kind_or_an_engine_docker_does_not_answer() -> None:
 
     assert not docker_answers(silent)
     assert docker_answers(lambda *_, **__: "v1")
+
+
+def test_the_api_server_is_killed_and_waited_for(tmp_path: Path) -> None:
+    engine = Engine()
+
+    cluster(tmp_path, engine).restart_api_server()
+
+    assert ("docker", "exec", "shop-control-plane", "kill", "-KILL", "11") in engine.told
+    assert engine.told[-1][:4] == ("docker", "exec", "shop-control-plane", "kubectl")
