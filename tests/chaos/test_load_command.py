@@ -31,6 +31,15 @@ def test_load_tells_people_what_happened(fake_shop, tmp_path):
         assert word in result.stdout
 
 
+def test_a_probe_asks_as_often_as_it_is_told_to(fake_shop, tmp_path):
+    arguments = ("--rps", 1, "--duration-s", 1, "--probe-hz", 4, "--out", tmp_path / "out")
+
+    result = foresail("load", "--url", fake_shop.url, *arguments, "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["probe"]["sent"] == 4
+
+
 def test_a_scenario_is_sent_live(fake_shop, tmp_path):
     arguments = ("--scenario", "flash-sale-announced", "--faster", 1800, "--scale", 0.5, "--out", tmp_path / "out")
 

@@ -26,6 +26,8 @@ from chaos.load.ledger import read_ledgers
 from chaos.load.reconcile import Reconciliation, settled
 
 _FORESAIL = Path(sys.executable).with_name("foresail")
+#: Orders a second, each of three requests: enough to see every second, little for a tiny shop on two cores.
+PROBE_HZ = 2.0
 #: Clients wait so long for an order at most, and the load's process for them.
 _PATIENCE_S = 90.0
 
@@ -65,12 +67,13 @@ class RunningLoad:
 def load(
     stage: Stage, out: Path, rps: float, duration_s: float, shape: str = "constant", mix: str = "shop", seed: int = 1
 ) -> Iterator[RunningLoad]:
-    """With the probe's ten orders a second beside it. Ends with the block, whatever happens in it."""
+    """With a probe's orders beside it. Ends with the block, whatever happens in it."""
     out.mkdir(parents=True, exist_ok=True)
     address = stage.kubectl.get(SHOP, "service", "shop-gateway")["spec"]
     host, port = address["clusterIP"], address["ports"][0]["port"]
     command = [
-        *(_FORESAIL, "cluster", "exec", "--name", stage.name, "--", _FORESAIL, "load", "--json", "--probe"),
+        *(_FORESAIL, "cluster", "exec", "--name", stage.name, "--", _FORESAIL, "load", "--json"),
+        *("--probe-hz", PROBE_HZ),
         *("--url", f"http://{host}:{port}", "--allow-host", host, "--out", out, "--seed", seed),
         *("--shape", shape, "--rps", rps, "--duration-s", duration_s, "--mix", mix),
     ]

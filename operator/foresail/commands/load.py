@@ -16,6 +16,7 @@ import typer
 from foresail.commands.mistakes import make_folder, refuse
 
 if TYPE_CHECKING:
+    from chaos.load.probe import ProbePlan
     from chaos.load.shapes import LoadShape
 
 NOT_CLEAN = 1
@@ -44,6 +45,7 @@ def load(
     ledger: Annotated[Path | None, typer.Option(help="File of orders, appended to; default: in --out.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the summary and every request.")] = Path("out/load"),
     probe: Annotated[bool, typer.Option("--probe", help="Order as a synthetic customer ten times a second.")] = False,
+    probe_hz: Annotated[float | None, typer.Option(min=0.1, max=100, help="… or so many times a second.")] = None,
     probe_product: Annotated[
         list[int] | None, typer.Option(min=1, help="What the probe orders; default: the last product.")
     ] = None,
@@ -57,7 +59,6 @@ def load(
     with _mistakes():
         from chaos.load.mix import mix_named
         from chaos.load.plan import LoadPlan
-        from chaos.load.probe import ProbePlan
         from chaos.load.run import run_load
         from foresail.load_terminal import live, show_load
 
@@ -88,7 +89,7 @@ def load(
             ledger=ledger or out / "ledger.jsonl",
             seed=seed,
             mix=mix_named(mix),
-            probe=ProbePlan(products=tuple(probe_product or ())) if probe or probe_product else None,
+            probe=_probe_plan(probe_hz, probe_product) if probe or probe_hz or probe_product else None,
             allowed_hosts=tuple(allow_host or ()),
             most_in_flight=most_in_flight,
             slo_latency_s=None if slo_ms is None else slo_ms / 1000.0,
@@ -134,6 +135,13 @@ def reconcile(
         show_reconciliation(found)
     if not found.clean:
         raise typer.Exit(NOT_CLEAN)
+
+
+def _probe_plan(rate_hz: float | None, products: list[int] | None) -> ProbePlan:
+    from chaos.load.probe import ProbePlan
+
+    usual = ProbePlan(products=tuple(products or ()))
+    return usual if rate_hz is None else replace(usual, rate_hz=rate_hz)
 
 
 def _needs_extra(module: str) -> None:
