@@ -11,10 +11,13 @@ from typing import Any
 from fake_api import FakeApi
 from fake_store import Object
 
-from foresail.actuators.api import Api
+from foresail.actuators.api import Api, OpenFence
 from foresail.actuators.live_cluster import LiveCluster, Outcome
+from foresail.actuators.management import PodHttp
 from foresail.actuators.refusals import RefusalReason
+from foresail.actuators.revert import Reverted, Reverter
 from foresail.actuators.settings import ActuatorSettings
+from foresail.actuators.standing import Remembered
 from foresail.actuators.targets import LiveDirectory, Management, WorkloadTarget
 from foresail.objects.selectors import Selector
 from policies.decision import Action, Decision
@@ -57,6 +60,18 @@ class Stage:
         made = LiveCluster(client, directory, fence, settings, self.outcomes.append)
         self.opened.append(made)
         return made
+
+    def revert_expired(self, now_s: float) -> Reverted:
+        """As the job beside the operator does it, which knows nothing but what the objects say."""
+        return self._reverter().expired(now_s)
+
+    def revert_all(self, now_s: float, periods_left: int | None = None) -> Reverted:
+        return self._reverter().all(now_s, periods_left)
+
+    def _reverter(self) -> Reverter:
+        api = Api(self.api.client(), OpenFence(), 10.0)
+        settings = ActuatorSettings(zone_shift=True, weights=True)
+        return Reverter(api, settings, Remembered(), LiveDirectory(api, self.extras), PodHttp(api.check_fence, 5.0))
 
     def knows(self, management: Management | None = None, route: str | None = None, patroni_port: int = 8008) -> None:
         """What no object says about the web workload."""

@@ -13,6 +13,8 @@ from typing import Any
 from foresail.actuators import paths
 from foresail.actuators.api import Api, Json
 from foresail.actuators.refusals import ActRefused, RefusalReason
+from foresail.actuators.standing import Stamp
+from policies.decision import ShiftZone, SwitchOver
 
 NAME = "foresail-intents"
 _HOLDER, _OPEN = "holder", "intents"
@@ -28,6 +30,10 @@ class Intent:
     at_s: float
     epoch: int
     decision: str
+
+
+def intent_of(key: str, action: ShiftZone | SwitchOver, stamp: Stamp) -> Intent:
+    return Intent(key, type(action).__name__, asdict(action), stamp.now_s, stamp.epoch, stamp.decision)
 
 
 class Intents:

@@ -151,7 +151,7 @@ def test_the_route_becomes_as_it_was(stage: Stage, route: None, how: str) -> Non
         case "expiry":
             cluster.settle(NOW_S + 120.0)
         case "revert":
-            cluster.revert_all(NOW_S + 30.0)
+            stage.revert_all(NOW_S + 30.0)
 
     assert weights(stage) == [3, None] and stage.traces() == []
 

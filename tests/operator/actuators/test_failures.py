@@ -159,16 +159,6 @@ def test_an_object_of_another_shape_ends_nothing(stage: Stage) -> None:
     assert stage.why is RefusalReason.MALFORMED
 
 
-def test_memory_is_kept_before_anything_is_written(stage: Stage) -> None:
-    cluster = stage.cluster()
-    kept: list[tuple[float, int]] = []
-    cluster.before_write = lambda now_s: kept.append((now_s, len(stage.api.writes)))
-
-    cluster.apply(SetFloor(WEB, 6, UNTIL_S), decision(), NOW_S)
-
-    assert kept == [(NOW_S, 0)]
-
-
 def test_settling_costs_no_request_while_nothing_is_due(stage: Stage) -> None:
     cluster = stage.cluster()
     cluster.apply(SetFloor(WEB, 6, UNTIL_S), decision(), NOW_S)

@@ -64,7 +64,7 @@ class Story:
             case "settle":
                 self.cluster.settle(self.now_s)
             case "job reverts what has expired":
-                self.stage.cluster(epoch=0).revert_expired(self.now_s)
+                self.stage.revert_expired(self.now_s)
             case "next leader":
                 self.epoch += 1
                 self.cluster = self.stage.cluster(self.epoch)
@@ -90,7 +90,7 @@ class Story:
     def ends(self) -> None:
         self.stage.api.heal()
         self.stage.api._interceptions.clear()
-        self.stage.cluster(epoch=99).revert_all(self.now_s, periods_left=0)
+        self.stage.revert_all(self.now_s, periods_left=0)
         for cluster in self.stage.opened:
             cluster.close()
 

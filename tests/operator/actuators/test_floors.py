@@ -77,7 +77,7 @@ def test_an_expired_floor_comes_down_a_tenth_or_a_pod_a_minute(stage: Stage) -> 
 
     seen = []
     for minute in range(40):
-        cluster.revert_expired(NOW_S + TTL_S + 60.0 * minute)
+        stage.revert_expired(NOW_S + TTL_S + 60.0 * minute)
         seen.append(stage.spec(HPA, "web")["minReplicas"])
 
     # 30 - ceil(3.0) = 27, - ceil(2.7) = 24, - ceil(2.4) = 21, - ceil(2.1) = 18, - ceil(1.8) = 16, … 10, then by ones
@@ -89,18 +89,18 @@ def test_does_not_come_down_before_its_time_or_twice_in_a_minute(stage: Stage) -
     cluster = stage.cluster()
     cluster.apply(floor(6), decision(), NOW_S)
 
-    cluster.revert_expired(NOW_S + TTL_S - 1.0)
+    stage.revert_expired(NOW_S + TTL_S - 1.0)
     assert stage.spec(HPA, "web")["minReplicas"] == 6
 
-    cluster.revert_expired(NOW_S + TTL_S)
-    cluster.revert_expired(NOW_S + TTL_S + 30.0)
+    stage.revert_expired(NOW_S + TTL_S)
+    stage.revert_expired(NOW_S + TTL_S + 30.0)
     assert stage.spec(HPA, "web")["minReplicas"] == 5
 
 
 def test_a_floor_can_be_raised_again_on_its_way_down(stage: Stage) -> None:
     cluster = stage.cluster()
     cluster.apply(floor(6), decision(), NOW_S)
-    cluster.revert_expired(NOW_S + TTL_S)
+    stage.revert_expired(NOW_S + TTL_S)
 
     cluster.apply(floor(7, NOW_S + TTL_S), decision(), NOW_S + TTL_S)
 
@@ -117,7 +117,7 @@ def test_somebody_elses_value_becomes_the_new_original(stage: Stage) -> None:
     mark = stage.mark(HPA, "web", "floor")
     assert mark is not None and mark["original"] == 4
 
-    cluster.revert_all(NOW_S + 40.0, periods_left=0)
+    stage.revert_all(NOW_S + 40.0, periods_left=0)
     assert stage.spec(HPA, "web")["minReplicas"] == 4 and stage.traces() == []
 
 
@@ -126,7 +126,7 @@ def test_undoing_leaves_somebody_elses_value(stage: Stage) -> None:
     cluster.apply(floor(6), decision(), NOW_S)
     set_min(stage, 9)
 
-    cluster.revert_expired(NOW_S + TTL_S)
+    stage.revert_expired(NOW_S + TTL_S)
 
     assert stage.spec(HPA, "web")["minReplicas"] == 9 and stage.traces() == []
 
@@ -160,7 +160,7 @@ def test_a_successor_leaves_a_contested_object_alone_until_the_hour_is_over(stag
 def test_the_note_of_a_contest_goes_with_everything_else(stage: Stage) -> None:
     test_gives_up_when_it_is_replaced_twice_within_ten_minutes(stage)
 
-    stage.cluster(epoch=2).revert_all(NOW_S + 200.0, periods_left=0)
+    stage.revert_all(NOW_S + 200.0, periods_left=0)
 
     assert stage.traces() == [] and stage.spec(HPA, "web")["minReplicas"] == 2
 
@@ -234,7 +234,7 @@ def test_the_floor_of_a_scaled_object_is_kedas_field(stage: Stage) -> None:
     assert stage.spec(SCALED, "web")["minReplicaCount"] == 6
     assert stage.spec(HPA, "web")["minReplicas"] == 2
 
-    cluster.revert_all(NOW_S + 10.0, periods_left=0)
+    stage.revert_all(NOW_S + 10.0, periods_left=0)
     assert "minReplicaCount" not in stage.spec(SCALED, "web") and stage.traces() == []
 
 

@@ -126,7 +126,7 @@ def test_a_deadline_puts_the_pod_back(stage: Stage) -> None:
     cluster = stage.cluster()
     cluster.apply(DETACH, decision(), NOW_S)
 
-    reverted = stage.cluster(epoch=2).revert_expired(NOW_S + 600.0)
+    reverted = stage.revert_expired(NOW_S + 600.0)
 
     assert [undone.how for undone in reverted.undone] == ["reattached"]
     assert template_hash(stage) == "7f" and stage.traces() == []
@@ -140,7 +140,7 @@ def test_a_deadline_evicts_a_pod_that_has_no_way_back(stage: Stage, gone: bool) 
     else:
         stage.sets("replicasets", "web-7f", lambda seen: seen["spec"].update(replicas=0))
 
-    stage.cluster(epoch=2).revert_expired(NOW_S + 600.0)
+    stage.revert_expired(NOW_S + 600.0)
 
     assert not stage.api.exists("pods", "shop", "web-1")
 

@@ -50,7 +50,7 @@ def test_the_original_returns_step_by_step(stage: Stage) -> None:
 
     seen = []
     for minute in range(3):
-        cluster.revert_expired(NOW_S + TTL_S + 60.0 * minute)
+        stage.revert_expired(NOW_S + TTL_S + 60.0 * minute)
         seen.append(replicas(stage))
 
     assert seen == [6, 5, 4] and stage.traces() == []
@@ -61,7 +61,7 @@ def test_a_lower_value_returns_at_once(stage: Stage) -> None:
     cluster.apply(scale(2), decision(), NOW_S)
     assert replicas(stage) == 2
 
-    cluster.revert_expired(NOW_S + TTL_S)
+    stage.revert_expired(NOW_S + TTL_S)
     assert replicas(stage) == 4 and stage.traces() == []
 
 
@@ -81,7 +81,7 @@ def test_what_was_only_announced_is_taken_back_without_a_trace(stage: Stage) -> 
     stage.api.fail(500, match="/scale", times=1)
     stage.cluster(epoch=1).apply(scale(7), decision(), NOW_S)
 
-    stage.cluster(epoch=2).revert_all(NOW_S + 20.0, periods_left=0)
+    stage.revert_all(NOW_S + 20.0, periods_left=0)
 
     assert replicas(stage) == 4 and stage.traces() == []
 
@@ -93,7 +93,7 @@ def test_a_second_value_that_was_only_announced_does_not_hide_the_first_original
     assert not cluster.apply(scale(9, NOW_S + 10.0), decision(), NOW_S + 10.0)
     assert replicas(stage) == 6
 
-    stage.cluster(epoch=2).revert_all(NOW_S + 20.0, periods_left=0)
+    stage.revert_all(NOW_S + 20.0, periods_left=0)
 
     assert replicas(stage) == 4 and stage.traces() == []
 
@@ -116,7 +116,7 @@ def test_any_kind_with_a_scale_subresource_will_do(stage: Stage) -> None:
     assert cluster.apply(scale(3, workload="shop/queue"), decision(), NOW_S)
     assert replicas(stage, "statefulsets", "queue") == 3
 
-    cluster.revert_all(NOW_S, periods_left=0)
+    stage.revert_all(NOW_S, periods_left=0)
     assert replicas(stage, "statefulsets", "queue") == 2 and stage.traces() == []
 
 

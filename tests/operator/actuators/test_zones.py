@@ -136,7 +136,7 @@ def test_a_node_that_somebody_uncordoned_twice_is_left_alone(stage: Stage) -> No
 
     assert cordoned(stage) == ["n2"]
     cluster.apply(RESTORE, decision(), NOW_S + 90.0)
-    cluster.revert_all(NOW_S + 91.0, periods_left=0)
+    stage.revert_all(NOW_S + 91.0, periods_left=0)
     assert cordoned(stage) == [] and stage.traces() == []
 
 
