@@ -30,36 +30,45 @@ class ShapeInvalid(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LoadShape:
-    """The rate of requests over a run, from a scenario: `faster` compresses its time, `scale` multiplies its rate."""
+    """The rate of requests over a run, from a scenario: `faster` compresses its time, `scale` multiplies its rate.
+
+    `lead_in_s` is how much of the scenario's warm-up is played before its t = 0.
+    """
 
     scenario: Scenario
     seed: int
     faster: float = 1.0
     scale: float = 1.0
+    lead_in_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
-        return self.scenario.duration_s / self.faster
+        return (self.lead_in_s + self.scenario.duration_s) / self.faster
 
     def rates_rps(self) -> Callable[[Floats], Floats]:
         """The true rate, crowds and slow noise included, of times since the start."""
         traffic = Traffic(self.scenario, self.seed)
-        return lambda times_s: np.asarray(traffic.rate_rps(times_s * self.faster) * self.scale)
+        return lambda times_s: np.asarray(traffic.rate_rps(times_s * self.faster - self.lead_in_s) * self.scale)
 
     def declared_events(self, started_at: datetime) -> list[dict[str, Any]]:
         """What people announced beforehand, as records that go beside the load and to a policy."""
-        return [
-            {
-                "name": event.name,
-                "starts_at": _clock(started_at, event.starts_at_s / self.faster),
-                "ends_at": _clock(started_at, event.ends_at_s / self.faster),
-                "starts_at_s": event.starts_at_s / self.faster,
-                "ends_at_s": event.ends_at_s / self.faster,
-                "ramp_s": event.ramp_s / self.faster,
-                "multiplier": event.multiplier,
-            }
-            for event in Traffic(self.scenario, self.seed).declared_events()
-        ]
+        records = []
+        for event in Traffic(self.scenario, self.seed).declared_events():
+            starts_at_s, ends_at_s = (
+                (self.lead_in_s + at_s) / self.faster for at_s in (event.starts_at_s, event.ends_at_s)
+            )
+            records.append(
+                {
+                    "name": event.name,
+                    "starts_at": _clock(started_at, starts_at_s),
+                    "ends_at": _clock(started_at, ends_at_s),
+                    "starts_at_s": starts_at_s,
+                    "ends_at_s": ends_at_s,
+                    "ramp_s": event.ramp_s / self.faster,
+                    "multiplier": event.multiplier,
+                }
+            )
+        return records
 
 
 def _clock(started_at: datetime, after_s: float) -> str:

@@ -111,3 +111,14 @@ def test_a_ramp_cannot_be_announced():
 def test_a_rate_that_is_too_high_is_refused():
     with pytest.raises(ScenarioInvalid, match="--shape constant"):
         shaped("constant", 1e9, 60.0, 1)
+
+
+def test_a_lead_in_plays_the_warm_up_first():
+    sale = LoadShape(load_scenario("flash-sale-announced"), seed=1, lead_in_s=300.0)
+    alone = LoadShape(load_scenario("flash-sale-announced"), seed=1)
+
+    # 300 s of warm-up before 1800 s; what the scenario has at t = 700 comes at 1000 s.
+    assert sale.duration_s == 2100.0
+    assert rates(sale, 1000.0) == pytest.approx(rates(alone, 700.0))
+    [event] = sale.declared_events(datetime(2026, 1, 1, tzinfo=UTC))
+    assert (event["starts_at_s"], event["ends_at_s"]) == (900.0, 1500.0)
