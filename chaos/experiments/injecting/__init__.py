@@ -1,0 +1,1 @@
+"""Faults on a live shop: each begins, grows and is taken back."""
