@@ -150,6 +150,7 @@ class ReasonCode(StrEnum):
     EXPIRED = "expired"
     # holds
     NO_METRICS = "no_metrics"
+    CAPACITY_UNKNOWN = "capacity_unknown"  # nobody asked anything of its pods so far, and no prior is declared
     NO_FORECAST = "no_forecast"
     STALE_OBJECTS = "stale_objects"
     NOTHING_TO_DO = "nothing_to_do"

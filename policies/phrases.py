@@ -126,8 +126,8 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
     ReasonCode.NO_METRICS: (
         "metrics are missing, so everything is held",
         " (newest {age_s} old)",
-        " ({missing} unknown)",
     ),
+    ReasonCode.CAPACITY_UNKNOWN: ("what a pod carries is not known before it has served, so its floor is left alone",),
     ReasonCode.NO_FORECAST: ("there is no forecast", " ({reason})", " for {workload}", ", so zone {zone} stays"),
     ReasonCode.STALE_OBJECTS: ("the cluster's objects cannot be read freshly, so nothing is touched",),
     ReasonCode.NOTHING_TO_DO: ("nothing needs doing",),

@@ -110,7 +110,7 @@ def hold(seen: WorkloadSeen, floor: FloorState, capacity: Capacity | None, now_s
     if floor.contested_until_s is not None and now_s < floor.contested_until_s:
         return Reason(ReasonCode.CONTESTED, {"until_s": floor.contested_until_s, "found": float(floors.standing(seen))})
     if capacity is None:
-        return Reason(ReasonCode.NO_METRICS, {"missing": "capacity"})
+        return Reason(ReasonCode.CAPACITY_UNKNOWN)
     return None
 
 

@@ -265,7 +265,7 @@ def test_unknown_capacity_holds() -> None:
     desk = Desk(capacity={})
 
     assert desk.tick(63.0) is None
-    assert desk.reasons[0] == Reason(ReasonCode.NO_METRICS, {"missing": "capacity"})
+    assert desk.reasons[0] == Reason(ReasonCode.CAPACITY_UNKNOWN)
 
 
 def test_after_an_expiry_the_value_of_the_people_is_still_known() -> None:
