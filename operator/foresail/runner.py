@@ -24,6 +24,9 @@ log = logging.getLogger("foresail.runner")
 FAILURES_BEFORE_FRESH = 4
 #: How long a new leader without an answer about its checkpoint waits for one before it starts without.
 CHECKPOINT_PATIENCE_S = 60.0
+#: Periods without a new look until the fast lane ticks by its own clock. By then the last look counts for nothing, so
+#: that one failed probe is never counted twice.
+LOOKLESS_PERIODS = 3.0
 
 
 class Leadership(Protocol):
@@ -74,6 +77,7 @@ class Progress:
 
     started_at_s: float  # steady time, like all here
     last_tick_at_s: float | None = None  # end of the last slow tick that did not fail, the leader's or a follower's
+    ticks: int = 0  # slow ones that did not fail
     failures: dict[str, int] = field(default_factory=lambda: {"slow": 0, "fast": 0, "observer": 0})
     failures_in_a_row: int = 0
     leads: bool = False
@@ -105,7 +109,7 @@ class Runner:
         self._lead: Lead | None = None
         self._waiting: Lead | None = None  # leads, but knows nothing of its checkpoint yet
         self._waiting_since_s = 0.0
-        self._stopping, self._woken = threading.Event(), threading.Event()
+        self._stopping, self._woken, self._looked = threading.Event(), threading.Event(), threading.Event()
 
     def run(self) -> None:
         """Steps until `stop`; a leader's last act is its checkpoint."""
@@ -120,6 +124,11 @@ class Runner:
         """Looks at once whether leadership has changed. From any thread."""
         self._woken.set()
 
+    def looked(self) -> None:
+        """There is something new to see for the fast lane: its tick is due at once. From any thread."""
+        self._looked.set()
+        self._woken.set()
+
     def stop(self) -> None:
         """Ends `run` after the tick that is under way. From any thread."""
         self._stopping.set()
@@ -128,10 +137,14 @@ class Runner:
     def step(self) -> float:
         """Does what is due; seconds until something is due again."""
         took_over = self._follow_leadership()
-        if self.fast.is_due(self._clocks.steady()):
+        looked = self._looked.is_set()
+        if looked or self.fast.is_due(self._clocks.steady()):
+            self._looked.clear()
             if self._lead is not None:
                 self._guarded("fast", self._fast_tick)
             self.fast.passed(self._clocks.steady())
+            if looked:
+                self.fast.next_s = self._clocks.steady() + LOOKLESS_PERIODS * self.fast.period_s
         slow_is_due = self.slow.is_due(self._clocks.steady())
         if slow_is_due or took_over:
             self._slow_tick()
@@ -181,6 +194,7 @@ class Runner:
         progress = self.progress
         if done:
             progress.last_tick_at_s, progress.failures_in_a_row = self._clocks.steady(), 0
+            progress.ticks += 1
             return
         progress.failures_in_a_row += 1
         if self._lead is not None and progress.failures_in_a_row % FAILURES_BEFORE_FRESH == 0:

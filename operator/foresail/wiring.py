@@ -28,7 +28,7 @@ from foresail.live_metrics import LiveMetrics
 from foresail.logs import DecisionLog
 from foresail.objects.databases import DatabaseWatch
 from foresail.objects.fast_plan import FastPlan
-from foresail.objects.fast_watch import FastWatch
+from foresail.objects.fast_watch import FastSettings, FastWatch
 from foresail.objects.object_watch import ObjectWatch, WatchSettings
 from foresail.operator_process import Operator, Part
 from foresail.own_pods import OwnPods
@@ -94,7 +94,7 @@ def build(settings: Settings, api: client.ApiClient, model: Forecaster | None = 
             statuses.forget()
 
     keeper = _keeper(settings, api, identity, leadership_changed)
-    eyes = build_eyes(settings, api)
+    eyes = build_eyes(settings, api, lambda: runner.looked())
     cluster = LiveCluster(
         api,
         StateDirectory(eyes.objects.state, eyes.declared.bindings, settings.secrets_folder),
@@ -144,7 +144,8 @@ def build(settings: Settings, api: client.ApiClient, model: Forecaster | None = 
     )
 
 
-def build_eyes(settings: Settings, api: client.ApiClient) -> Eyes:
+def build_eyes(settings: Settings, api: client.ApiClient, on_look: Callable[[], None] = lambda: None) -> Eyes:
+    """`on_look` hears of every round of the fast watch."""
     store = PolicyStore()
     objects = ObjectWatch(api, WatchSettings(namespaces=settings.watch_namespaces))
     kill_switch = KillSwitch(api, settings.namespace)
@@ -164,7 +165,7 @@ def build_eyes(settings: Settings, api: client.ApiClient) -> Eyes:
         own_pods=own_pods,
         declared=declared,
         databases=DatabaseWatch(lambda: databases(declared.mapped(time.time())), objects.state),
-        fast=FastWatch(plan),
+        fast=FastWatch(plan, FastSettings(period_s=settings.fast_tick_s), on_look=on_look),
     )
 
 

@@ -22,11 +22,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FastSettings:
-    """period_s: between two rounds. timeout_s: of a gateway's metrics page and of a peer's report. page_bytes: a longer
-    page is not read. stale_s: an older look says nothing."""
+    """period_s: between two rounds, which begin at whole periods of Unix time: all replicas look at the same moment.
+    timeout_s: of a gateway's metrics page and of a peer's report. second_ask_s: where a probe failed, peers are asked
+    again so much later. page_bytes: a longer page is not read. stale_s: an older look says nothing."""
 
     period_s: float = 1.0
     timeout_s: float = 0.8
+    second_ask_s: float = 0.1
     page_bytes: int = 8 * 1024 * 1024
     stale_s: float = 3.0
     probe: ProbeSettings = field(default_factory=ProbeSettings)
@@ -53,11 +55,14 @@ class FastWatch:
         settings: FastSettings | None = None,
         others: Vantages | None = None,
         clock: Callable[[], float] = time.time,
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_look` is called from the watch's thread when a round is over."""
         self._plan = plan
         self._settings = settings or FastSettings()
         self._others = others
         self._clock = clock
+        self._on_look = on_look
         self._meter = GatewayMeter()
         self._own: tuple[float, VantageReport] | None = None
         self._look: FastLook | None = None
@@ -93,23 +98,31 @@ class FastWatch:
     async def look_once(self, session: aiohttp.ClientSession) -> FastLook:
         """Probes, metrics pages and peers' reports of this second, all at once."""
         plan = self._plan()
-        probing = asyncio.create_task(asyncio.to_thread(probe_all, plan.probed, self._settings.probe))
+        probing = asyncio.create_task(self._probe(plan))
         reading = asyncio.create_task(self._read_gateways(session, plan.gateways))
         asking = asyncio.create_task(self._ask_peers(session, plan.peers))
         await asyncio.gather(probing, reading, asking)
+        own, reports = probing.result(), asking.result()
+        if False in own.answers.values():
+            reports = await self._ask_again(session, plan.peers, reports)
         at_s = self._clock()
-        own = VantageReport(plan.zone, probing.result())
-        self._own = (at_s, own)
         beside = () if self._others is None else self._others.reports(at_s)
         look = FastLook(
             at_s=at_s,
-            probes=probes_seen(plan.probed, (own, *asking.result(), *beside)),
+            probes=probes_seen(plan.probed, (own, *reports, *beside)),
             gateway_failed_ratio=self._meter.failed_ratio,
             gateway_rate_rps=self._meter.rate_rps,
             gateway_recent_rps=dict(self._meter.recent_rps),
         )
         self._look = look
         return look
+
+    async def _probe(self, plan: FastPlan) -> VantageReport:
+        """Published as soon as it is known: peers wait for it."""
+        answers = await asyncio.to_thread(probe_all, plan.probed, self._settings.probe)
+        own = VantageReport(plan.zone, answers)
+        self._own = (self._clock(), own)
+        return own
 
     async def _read_gateways(self, session: aiohttp.ClientSession, pods: Iterable[GatewayPod]) -> None:
         asked = tuple(pods)
@@ -122,6 +135,17 @@ class FastWatch:
 
     async def _ask_peers(self, session: aiohttp.ClientSession, peers: Iterable[Peer]) -> tuple[VantageReport, ...]:
         return tuple(await asyncio.gather(*(self._ask_peer(session, peer) for peer in peers)))
+
+    async def _ask_again(
+        self, session: aiohttp.ClientSession, peers: tuple[Peer, ...], before: tuple[VantageReport, ...]
+    ) -> tuple[VantageReport, ...]:
+        """What peers said at the beginning was of the round before. Those that were silent then are not waited for."""
+        awake = [peer for peer, said in zip(peers, before, strict=True) if not said.silent]
+        if not awake:
+            return before
+        await asyncio.sleep(self._settings.second_ask_s)  # their round ends when ours does, give or take
+        fresh = iter(await self._ask_peers(session, awake))
+        return tuple(said if said.silent or (newer := next(fresh)).silent else newer for said in before)
 
     async def _ask_peer(self, session: aiohttp.ClientSession, peer: Peer) -> VantageReport:
         try:
@@ -156,19 +180,19 @@ class FastWatch:
     async def _watch(self) -> None:
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         async with self.session() as session:
-            begins_at_s = self._loop.time()
             while not self._stop.is_set():
+                due_s = (self._clock() // self._settings.period_s + 1.0) * self._settings.period_s
                 try:
                     await self.look_once(session)
+                    self._on_look()
                 except Exception:  # noqa: BLE001 - a thread that dies would leave the fast lane blind without a word
                     _log.exception("fast_watch_error")
-                begins_at_s = max(begins_at_s + self._settings.period_s, self._loop.time())
-                await self._pause_until(begins_at_s)
+                await self._pause(max(0.0, due_s - self._clock()))
 
-    async def _pause_until(self, at_s: float) -> None:
-        assert self._loop is not None and self._wake is not None
+    async def _pause(self, delay_s: float) -> None:
+        assert self._wake is not None
         try:
-            async with asyncio.timeout_at(at_s):
+            async with asyncio.timeout(delay_s):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -300,6 +300,50 @@ def test_one_round_sees_pods_from_here_and_from_there() -> None:
     assert watch.look(8.0) == seen and watch.look(8.1) == FastLook(8.1)  # too old to mean anything
 
 
+def told_in_turn(*reports: dict[str, bool | None]) -> Answer:
+    """A peer whose report is another one each time it is asked; after the last it fails."""
+    left = list(reports)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        status, answers = (200, left.pop(0)) if left else (500, {})
+        await saying(json.dumps({"zone": "b", "age_s": 0.1, "answers": answers}), status)(reader, writer)
+
+    return answer
+
+
+def seen_with_peer(peer: Answer, pod_status: int) -> dict[str, bool | None]:
+    """What both vantage points say of one pod after one round."""
+
+    async def act(ports: list[int]) -> FastLook:
+        peers = (Peer(f"http://127.0.0.1:{ports[1]}/probes", "b"),)
+        plan = FastPlan(zone="a", probed=(probed("a", ports[0]),), peers=peers)
+        settings = FastSettings(timeout_s=10.0, second_ask_s=0.0, probe=PATIENT)
+        watch = FastWatch(lambda: plan, settings, clock=lambda: 5.0)
+        async with watch.session() as session:
+            return await watch.look_once(session)
+
+    [seen] = asyncio.run(_with([saying("", pod_status), peer], act)).probes
+    return dict(seen.ok_by_vantage)
+
+
+def test_where_a_probe_fails_peers_are_asked_for_the_same_round() -> None:
+    peer = told_in_turn({"shop/web/a": True}, {"shop/web/a": False})
+
+    assert seen_with_peer(peer, pod_status=503) == {"a": False, "b": False}
+
+
+def test_while_all_is_well_peers_are_asked_once() -> None:
+    peer = told_in_turn({"shop/web/a": True}, {"shop/web/a": False})
+
+    assert seen_with_peer(peer, pod_status=200) == {"a": True, "b": True}
+
+
+def test_a_peer_that_falls_silent_has_still_said_what_it_said() -> None:
+    peer = told_in_turn({"shop/web/a": False})
+
+    assert seen_with_peer(peer, pod_status=503) == {"a": False, "b": False}
+
+
 def test_rounds_make_the_gateway_s_rate() -> None:
     asked = 0
 
@@ -348,12 +392,13 @@ def test_it_runs_and_stops_in_a_thread_of_its_own() -> None:
             second.set()
         return FastPlan("a")
 
-    watch = FastWatch(plan, FastSettings(period_s=0.001), clock=lambda: 1.0)
+    looked = threading.Event()
+    watch = FastWatch(plan, FastSettings(period_s=0.001), clock=lambda: 1.0, on_look=looked.set)
     assert watch.published(1.0) is None
 
     watch.start()
     assert second.wait(20.0)
-    assert watch.published(1.0) == {"zone": "a", "age_s": 0.0, "answers": {}}
+    assert looked.is_set() and watch.published(1.0) == {"zone": "a", "age_s": 0.0, "answers": {}}
     watch.stop()
 
     assert not watch.is_running()

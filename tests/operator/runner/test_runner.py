@@ -112,6 +112,37 @@ def test_between_them_the_fast_lane_looks_every_second() -> None:
     assert rig.shop.fast_looks == 30
 
 
+def test_a_new_look_is_decided_on_at_once() -> None:
+    rig = Rig()
+    rig.run(0.5)
+
+    rig.runner.looked()
+    rig.runner.step()
+
+    assert rig.shop.fast_looks == 2
+
+
+def test_the_same_look_is_not_decided_on_twice() -> None:
+    """A probe that failed once would count as failed twice in a row."""
+    rig = Rig()
+    rig.run(0.5)
+
+    for _ in range(10):
+        rig.runner.looked()
+        rig.run(1.0)
+
+    assert rig.shop.fast_looks == 1 + 10
+
+
+def test_when_looks_stay_away_the_fast_lane_goes_on_by_its_own_clock() -> None:
+    rig = Rig()
+    rig.runner.looked()
+
+    rig.run(7.5)
+
+    assert rig.shop.fast_looks == 1 + 5  # at 0; then at 3, 4, 5, 6 and 7
+
+
 def test_a_tick_that_takes_too_long_is_not_made_up_for() -> None:
     rig = Rig(slow_look_s=40.0)
 
