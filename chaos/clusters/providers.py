@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from chaos.clusters.bare.cgroups import is_version_1
 from chaos.clusters.bare.cluster import BareCluster
 from chaos.clusters.bare.record import read_record
-from chaos.clusters.bare.site import Site
+from chaos.clusters.bare.site import CGROUPS, Site
 from chaos.clusters.cluster import Cluster
 from chaos.clusters.folders import ClusterFolders, cache_folder
 from chaos.clusters.kind.cluster import KindCluster, docker_answers
 from chaos.clusters.plan import ClusterPlan, PlanInvalid
 from chaos.clusters.processes import run
-from chaos.clusters.programs import programs_folder
+from chaos.clusters.programs import missing_programs, programs_folder
 
 BARE, KIND = "bare", "kind"
 PROVIDERS = (BARE, KIND)
@@ -47,6 +48,21 @@ def default_provider() -> str:
     if os.geteuid() != 0 and docker_answers(run):
         return KIND
     return BARE
+
+
+def why_not_bare() -> str | None:
+    """What this machine can never give a bare cluster, programs aside; None: nothing."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if not is_version_1(CGROUPS):
+        return "needs cgroup version 1"
+    return None
+
+
+def why_no_bare_cluster(environment: Mapping[str, str], *, with_optional: bool = True) -> str | None:
+    """Why no bare cluster can come up here and now; None: it can."""
+    missing = missing_programs(folders_here(environment), with_optional=with_optional)
+    return why_not_bare() or (f"not built: {', '.join(missing)}; run `foresail cluster build`" if missing else None)
 
 
 def folders_here(environment: Mapping[str, str]) -> ClusterFolders:

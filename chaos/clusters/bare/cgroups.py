@@ -11,12 +11,16 @@ from chaos.clusters.processes import wait_until
 _CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
 
 
+def is_version_1(root: Path) -> bool:
+    """Whether each controller has a hierarchy of its own below this folder."""
+    return (root / "memory").is_dir() and not (root / "cgroup.controllers").exists()
+
+
 def make_cgroup(root: Path, group: str) -> None:
     """The same group in every hierarchy of cgroup version 1. Raises `ClusterFailed` on a machine with version 2."""
-    hierarchies = [path for path in root.iterdir() if path.is_dir() and path.name != "unified"]
-    if (root / "cgroup.controllers").exists() or not any(path.name == "memory" for path in hierarchies):
+    if not is_version_1(root):
         raise ClusterFailed(f"{root}: only cgroup version 1 is supported; use the provider kind on this machine")
-    for hierarchy in hierarchies:
+    for hierarchy in (path for path in root.iterdir() if path.is_dir() and path.name != "unified"):
         (hierarchy / group).mkdir(parents=True, exist_ok=True)
         if hierarchy.name == "cpuset":
             _fill_cpuset(hierarchy, group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,17 @@ _MAKERS = (archive, debian, recipes, wheels)
 
 
 def current_image(recipe: Recipe, cache: Path) -> Path:
-    """The archive in the cache, built anew unless it was built from just these sources.
+    """The archive in the cache, built anew unless it was built from just these sources; one builds, others wait.
 
     Raises `ImageInvalid` or `ClusterFailed`.
     """
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f".{recipe.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _built_unless_current(recipe, cache)
+
+
+def _built_unless_current(recipe: Recipe, cache: Path) -> Path:
     kept, stamp = cache / f"{recipe.name}.tar", cache / f"{recipe.name}.sources"
     key = sources_key(recipe)
     if not kept.is_file() or not stamp.is_file() or stamp.read_text(encoding="utf-8") != key:
@@ -30,21 +38,22 @@ def current_image(recipe: Recipe, cache: Path) -> Path:
 def sources_key(recipe: Recipe) -> str:
     """Names the content of everything of this repository that goes into the image, and how it is put together."""
     digest = hashlib.sha256(repr((recipe, recipe.tag)).encode())
-    for file in _files(recipe):
+    for place, file in _files(recipe):
         content = file.read_bytes()
-        digest.update(f"\n{file.name} {len(content)}\n".encode())
+        digest.update(f"\n{place} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def _files(recipe: Recipe) -> Iterator[Path]:
+def _files(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """What the image is made of and by, each with a name that says where it goes."""
     for maker in _MAKERS:
-        yield Path(maker.__file__ or "")
+        yield maker.__name__, Path(maker.__file__ or "")
     if recipe.lock:
-        yield REQUIREMENTS / recipe.lock
+        yield recipe.lock, REQUIREMENTS / recipe.lock
     for package in recipe.sources:
-        yield from sorted(file for file in folder_of(package).rglob("*") if _goes_in(file))
-
-
-def _goes_in(file: Path) -> bool:
-    return file.is_file() and "__pycache__" not in file.parts
+        folder = folder_of(package)
+        for file in sorted(folder.rglob("*")):
+            place = f"{package}/{file.relative_to(folder).as_posix()}"
+            if file.is_file() and "__pycache__" not in file.parts and not place.startswith(recipe.left_out):
+                yield place, file

@@ -101,23 +101,39 @@ def build(
         typer.echo(f"all programs are in {programs_folder(folders)}")
 
 
+@app.command("prepare")
+def prepare_everything() -> None:
+    """Make all that tests on a real cluster need, programs and images, as far as it is missing or has changed."""
+    from chaos.clusters.images.archive import ImageInvalid
+    from chaos.clusters.preparing import prepare
+    from chaos.clusters.providers import folders_here
+
+    with _mistakes():
+        try:
+            prepare(folders_here(os.environ), os.environ, typer.echo)
+        except ImageInvalid as error:
+            refuse(str(error))
+
+
 @app.command("image")
 def image(
     what: Annotated[str, typer.Argument(help="operator, shop or stores.")],
     out: Annotated[
-        Path | None, typer.Option(help="The archive; default: in the cache, where equal contents are kept.")
+        Path | None, typer.Option(help="The archive; default: in the cache, kept until what it is made of changes.")
     ] = None,
 ) -> None:
     """Build one of the project's images as an archive; needs root, no Docker and no registry."""
     from chaos.clusters.images.archive import ImageInvalid
+    from chaos.clusters.images.current import current_image
     from chaos.clusters.images.recipes import RECIPES, build_image
     from chaos.clusters.providers import folders_here
 
     if what not in RECIPES:
         refuse(f"no image is called {what!r}: use one of {', '.join(RECIPES)}")
+    recipe, cache = RECIPES[what], folders_here(os.environ).images
     with _mistakes():
         try:
-            archive = build_image(RECIPES[what], folders_here(os.environ).images, out)
+            archive = build_image(recipe, cache, out) if out else current_image(recipe, cache)
         except ImageInvalid as error:
             refuse(str(error))
     typer.echo(f"{archive} {archive.stat().st_size / 1e6:.0f} MB")
@@ -167,6 +183,13 @@ _zone_command("kill", "Cut the power of a whole zone.")
 _zone_command("start", "Give a zone power again.")
 _zone_command("cut", "Cut a zone off from all others.")
 _zone_command("heal", "Join it to the others again.")
+
+
+@app.command("restart-api")
+def restart_api(name: Name = NAME, provider: Provider = None) -> None:
+    """Kill the API server's process, and wait until another one answers."""
+    with _mistakes():
+        _running(name, provider).restart_api_server()
 
 
 @app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

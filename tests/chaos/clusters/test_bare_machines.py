@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from chaos.clusters.bare.abandoned import abandoned
 from chaos.clusters.bare.cgroups import make_cgroup, remove_cgroups, remove_if_empty
 from chaos.clusters.bare.host import Host
 from chaos.clusters.bare.image_store import clone_store, store_configuration, store_key
@@ -186,3 +187,9 @@ def test_two_clusters_never_come_up_at_the_same_moment(tmp_path: Path) -> None:
     assert tried.returncode == 1
 
     assert subprocess.run(["flock", "--nonblock", str(tmp_path / ".lock"), "true"], check=False).returncode == 0
+
+
+def test_only_clusters_of_test_runs_that_are_over_are_abandoned(tmp_path: Path) -> None:
+    (tmp_path / "12").mkdir()
+
+    assert abandoned(("live-11", "live-12", "shop", "live-x", "other-11"), ("live", "half"), tmp_path) == ("live-11",)

@@ -50,6 +50,13 @@ def test_faults_need_a_cluster() -> None:
     assert "cluster none is not up: `foresail cluster up`" in output
 
 
+def test_an_api_server_that_is_not_there_is_not_restarted() -> None:
+    code, output = told("restart-api", "--provider", "bare", "--name", "none")
+
+    assert code == 3
+    assert "cluster none is not up: `foresail cluster up`" in output
+
+
 def test_unknown_images_are_refused_by_name() -> None:
     code, output = told("image", "everything")
 

@@ -224,6 +224,20 @@ def test_an_image_is_built_again_only_when_its_sources_changed(tmp_path: Path, b
     assert builds == ["demo-shop", "demo-shop"]
 
 
+def test_a_file_that_moved_is_a_change_and_one_that_is_left_out_is_none(tmp_path: Path, builds: list[str]) -> None:
+    package = tmp_path / "sources" / "demo_shop"
+    current_image(RECIPES["shop"], tmp_path)
+
+    (package / "local").mkdir()
+    (package / "local" / "launcher.py").touch()
+    current_image(RECIPES["shop"], tmp_path)
+    assert builds == ["demo-shop"]
+
+    (package / "pkg").rename(package / "renamed")
+    current_image(RECIPES["shop"], tmp_path)
+    assert builds == ["demo-shop", "demo-shop"]
+
+
 def test_an_archive_that_nothing_vouches_for_is_not_kept(tmp_path: Path, builds: list[str]) -> None:
     (tmp_path / "demo-shop.tar").touch()
 
