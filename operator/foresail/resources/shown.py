@@ -53,8 +53,12 @@ def unix_s(written: str) -> float:
 
 
 def floors_shown(floors: Mapping[str, FloorState]) -> tuple[FloorShown, ...]:
-    """Floors that stand, the highest rise first where there are too many to show."""
-    standing = [(workload, state) for workload, state in floors.items() if state.written is not None]
+    """Floors that stand over something else, the highest rises where there are too many to show."""
+    standing = [
+        (workload, state)
+        for workload, state in floors.items()
+        if state.written is not None and state.written != state.original
+    ]
     standing.sort(key=lambda pair: (-((pair[1].written or 0) - (pair[1].original or 0)), pair[0]))
     return tuple(
         FloorShown(

@@ -90,6 +90,13 @@ def test_shows_floors_with_what_was_there_before_and_when_it_returns():
     assert shown.floor == "web 3→8"
 
 
+def test_a_floor_that_came_down_to_what_was_there_before_is_none():
+    shown = status(floors={WEB: floor(3)})
+
+    assert shown.floors == ()
+    assert shown.floor == ""
+
+
 def test_many_floors_are_told_in_short():
     names = [f"shop/w{n:03}" for n in range(MOST_FLOORS + 5)]
 
