@@ -16,18 +16,21 @@ class ApiUnreachable(Exception):
     """There is no way to an API server: neither a service account nor a kubeconfig. Permanent."""
 
 
-def api_client(environment: Mapping[str, str], kubeconfig: Path | None = None) -> client.ApiClient:
+def api_client(
+    environment: Mapping[str, str], kubeconfig: Path | None = None, context: str | None = None
+) -> client.ApiClient:
     """A client that never tries a request again by itself: one repeated behind our back would outlive the lease.
 
-    In order: `kubeconfig`, what `KUBECONFIG` names, the pod's service account, the kubeconfig at home.
+    In order: `kubeconfig`, what `KUBECONFIG` names, the pod's service account, the kubeconfig at home. `context` None:
+    the kubeconfig's current one.
     """
     configuration = client.Configuration()
     named = str(kubeconfig) if kubeconfig is not None else environment.get("KUBECONFIG")
     try:
-        if named is None and "KUBERNETES_SERVICE_HOST" in environment:
+        if named is None and context is None and "KUBERNETES_SERVICE_HOST" in environment:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
-            config.load_kube_config(named, client_configuration=configuration)  # type: ignore[no-untyped-call]
+            config.load_kube_config(named, context, client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError) as error:
         raise ApiUnreachable(f"no way to an API server: {error}") from error
     configuration.retries = False

@@ -13,6 +13,8 @@ from foresail.commands import (
     failures,
     load,
     models,
+    onboard,
+    operator_bench,
     plan,
     revert,
     shop_bench,
@@ -41,6 +43,7 @@ app.command("schema")(tools.schema)
 app.command("hpa-replay")(tools.hpa_replay)
 app.command("bench")(tools.bench)
 app.command("bench-shop")(shop_bench.bench_shop)
+app.command("bench-operator")(operator_bench.bench_operator)
 app.command("corpus")(corpus.corpus)
 app.command("backtest")(backtest.backtest)
 app.command("backtest-failures")(failures.backtest_failures)
@@ -49,6 +52,7 @@ app.command("load")(load.load)
 app.command("reconcile")(load.reconcile)
 app.command("crd")(crd.crd)
 app.command("plan")(plan.plan)
+app.command("onboard")(onboard.onboard)
 app.command("revert")(revert.revert)
 app.add_typer(models.app, name="models")
 app.add_typer(cluster.app, name="cluster")

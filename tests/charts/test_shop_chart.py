@@ -14,6 +14,8 @@ import yaml
 from charts import ROOT, SHOP, Manifest, manifests, named, needs_helm, of_kind, read, values_of
 from demo_shop.settings import Role, Settings
 from demo_shop.stores.patroni import FailoverSettings, server_parameters, shared_settings
+from foresail.onboarding.onboard import onboarding
+from foresail.onboarding.sources import from_manifests
 from foresail.resources.spec import Spec
 
 SIZES = ("shop", "shop-tiny", "shop-tiny-enforce", "shop-full", "shop-full-least")
@@ -261,3 +263,15 @@ def test_the_chart_s_version_is_the_project_s() -> None:
 
     for chart in ("foresail", "demo-shop"):
         assert read(ROOT / "charts" / chart / "Chart.yaml")["appVersion"] == project["version"]
+
+
+@needs_helm
+@pytest.mark.parametrize("profile", ["shop-tiny", "shop-tiny-enforce", "shop-full"])
+def test_the_shop_needs_no_further_step_before_foresail_acts_on_it(profile: str) -> None:
+    source = from_manifests([("rendered", yaml.safe_dump_all(manifests(profile)))], "here")
+
+    found = onboarding(source.held, source.policies, now_s=0.0)
+
+    assert found.workloads
+    assert [report.workload for report in found.workloads if report.missing] == []
+    assert found.problems == ()
