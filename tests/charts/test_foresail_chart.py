@@ -126,6 +126,19 @@ def test_it_watches_the_namespaces_that_it_has_rights_in() -> None:
     assert arguments == ["run", "-m", "foresail.handlers", "--standalone", "--namespace=shop", "--namespace=second"]
 
 
+def test_an_upgrade_spreads_the_new_replicas_as_if_the_old_ones_were_gone() -> None:
+    """Two replicas in one zone are one vantage point: the fast lane could prove nothing."""
+    constraints = of_kind(manifests("foresail"), "Deployment")[0]["spec"]["template"]["spec"][
+        "topologySpreadConstraints"
+    ]
+
+    assert [constraint["topologyKey"] for constraint in constraints] == [
+        "topology.kubernetes.io/zone",
+        "kubernetes.io/hostname",
+    ]
+    assert all(constraint["matchLabelKeys"] == ["pod-template-hash"] for constraint in constraints)
+
+
 def test_what_expired_is_undone_every_minute_without_the_operator() -> None:
     cron = of_kind(manifests("foresail"), "CronJob")[0]
     container = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
