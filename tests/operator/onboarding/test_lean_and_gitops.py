@@ -13,7 +13,7 @@ LEAN_DOWN = {"scaleDown": {"stabilizationWindowSeconds": 60}}
 def test_the_lean_hpa_is_the_one_below_foresail_in_the_simulator():
     tuned = arm_settings("foresail")
 
-    assert (lean_hpa.TARGET_PERCENT, lean_hpa.DOWN_WINDOW_S) == (tuned.hpa_target_pct, tuned.hpa_down_window_s)
+    assert (tuned.hpa_target_pct, tuned.hpa_down_window_s) == (lean_hpa.TARGET_PERCENT, lean_hpa.DOWN_WINDOW_S)
 
 
 def test_a_cautious_hpa_gets_a_higher_target_and_a_short_window():
