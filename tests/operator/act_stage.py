@@ -70,7 +70,8 @@ class Stage:
 
     def _reverter(self) -> Reverter:
         api = Api(self.api.client(), OpenFence(), 10.0)
-        settings = ActuatorSettings(zone_shift=True, weights=True)
+        token = self.settings.get("control_token_file")
+        settings = ActuatorSettings(zone_shift=True, weights=True, control_token_file=token)
         return Reverter(api, settings, Remembered(), LiveDirectory(api, self.extras), PodHttp(api.check_fence, 5.0))
 
     def knows(self, management: Management | None = None, route: str | None = None, patroni_port: int = 8008) -> None:

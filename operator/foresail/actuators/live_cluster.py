@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from kubernetes import client
 
-from foresail.actuators import brownout, floors, replacement, scale, switchover, traffic, weights
+from foresail.actuators import floors, replacement, scale, switchover, traffic, weights
 from foresail.actuators.api import Api, Fence
+from foresail.actuators.brownout import Ceilings
 from foresail.actuators.intents import Intents, intent_of
 from foresail.actuators.management import PodHttp
 from foresail.actuators.refusals import ActRefused, RefusalReason, Refused
@@ -68,6 +69,7 @@ class LiveCluster:
         self._record = record
         self._memory = Remembered()
         self._intents = Intents(self._api, settings.namespace, settings.identity)
+        self._ceilings = Ceilings(self._api, self._http, self._memory, self._find, settings.control_token_file)
         self._shifts = ZoneShifts(self._api, self._intents, self._memory, self._find, settings.zone_shift)
         self._reverter = Reverter(self._api, settings, self._memory, directory, self._http)
         self._epoch: int | None = None  # the term whose intents we hold
@@ -96,7 +98,9 @@ class LiveCluster:
         return refused is None
 
     def settle(self, now_s: float) -> Reverted:
-        """Takes back what has expired and keeps shifted zones empty. Call every tick; nothing due costs no request.
+        """Takes back what has expired, keeps shifted zones empty and ceilings known. Call every tick.
+
+        Nothing due and nothing to keep up costs no request.
 
         What a predecessor left is looked for once in each term of leadership.
         """
@@ -112,7 +116,7 @@ class LiveCluster:
             self._listed = self._listed or not reverted.refused
             if not reverted.refused:
                 self._memory.drop_due(now_s)
-        left = [*reverted.refused, *self._shifts.tend(now_s)]
+        left = [*reverted.refused, *self._shifts.tend(now_s), *self._ceilings.tend(now_s)]
         return Reverted(reverted.undone, reverted.pending, tuple(left))
 
     def _do(self, action: Action, decision: Decision, now_s: float) -> list[ActRefused]:
@@ -145,9 +149,7 @@ class LiveCluster:
             case SwitchOver():
                 self._switch_over(action, stamp)
             case SetBrownout():
-                target = self._find(action.workload)
-                token = control_token(target, self._settings.control_token_file)
-                return brownout.set_brownout(self._api, target, action, stamp, self._http, token)
+                return self._ceilings.set(action, stamp)
             case SetWeights():
                 self._weigh(action, stamp)
         return []

@@ -28,7 +28,8 @@ DETACHED = names.DETACHED
 DRAINED = "foresail.dev/drained"
 SHIFTED = "foresail.dev/shifted"
 WEIGHTS = "foresail.dev/weights"
-ALL = (FLOOR, SCALE, CORDON, DETACHED, DRAINED, SHIFTED, WEIGHTS)
+BROWNOUT = "foresail.dev/brownout"
+ALL = (FLOOR, SCALE, CORDON, DETACHED, DRAINED, SHIFTED, WEIGHTS, BROWNOUT)
 
 Value = Any  # JSON: what stood or stands in the field; None: nothing stood there
 

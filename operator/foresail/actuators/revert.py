@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from foresail.actuators import marks, paths, replacement, scale
+from foresail.actuators import brownout, marks, paths, replacement, scale
 from foresail.actuators.api import Api, Json
 from foresail.actuators.floors import HPA_FLOOR, KEDA_FLOOR, descended
 from foresail.actuators.management import PodHttp
@@ -24,7 +24,16 @@ from foresail.actuators.weights import ROUTE
 from foresail.actuators.zones import CORDON
 
 #: Undone in this order on one object: a pod serves again before its ReplicaSet counts it again.
-ORDER = (marks.CORDON, marks.DRAINED, marks.SHIFTED, marks.DETACHED, marks.FLOOR, marks.SCALE, marks.WEIGHTS)
+ORDER = (
+    marks.CORDON,
+    marks.DRAINED,
+    marks.SHIFTED,
+    marks.DETACHED,
+    marks.BROWNOUT,
+    marks.FLOOR,
+    marks.SCALE,
+    marks.WEIGHTS,
+)
 
 
 #: Kinds that a cluster may lack, or that an installation may have no right to.
@@ -37,7 +46,7 @@ class Undone:
 
     act: str  # the last part of the mark's name: floor, scale, drained, …
     path: str
-    how: str  # restored, lowered, reattached, evicted, forgotten
+    how: str  # restored, lowered, reattached, evicted; forgotten: what is left ends by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +135,16 @@ class Reverter:
             case marks.DETACHED:
                 return replacement.end_expired(self.api, seen, self.memory)
             case marks.DRAINED:
-                target = self._target(seen)
+                target = self._target(seen, key)
                 token = control_token(target, self.settings.control_token_file)
                 traffic_on(self.api, path, target, self.memory, self.http, token)
                 return "restored"
+            case marks.BROWNOUT:
+                mark = marks.read(seen, key)
+                target = self._target(seen, key)
+                token = control_token(target, self.settings.control_token_file)
+                lasts = mark is not None and mark.expires_at_s > now_s
+                return brownout.end(self.api, path, target if lasts else None, self.memory, self.http, token, lasts)
         fields: dict[str, Field] = {marks.CORDON: CORDON, marks.SHIFTED: SHIFTED, marks.WEIGHTS: ROUTE}
         send(self.api, path, key, self.memory, lambda found: restored(found, fields[key]))
         return "restored"
@@ -161,9 +176,9 @@ class Reverter:
         send(self.api, path, marks.CONTESTED, self.memory, plan)
         self._undone.append(Undone("contested", path, "forgotten"))
 
-    def _target(self, pod: Json) -> WorkloadTarget | None:
-        """Whose pod it is, for its management port; a drain over HTTP ends by itself where nobody knows."""
-        mark = marks.read(pod, marks.DRAINED)
+    def _target(self, seen: Json, key: str) -> WorkloadTarget | None:
+        """Whose act it was, for its management port; drains and ceilings end by themselves where nobody knows."""
+        mark = marks.read(seen, key)
         if self.directory is None or mark is None or not mark.about:
             return None
         try:

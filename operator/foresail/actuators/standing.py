@@ -64,6 +64,10 @@ class Remembered:
         uid, mark = self.marks.get((path, key), ("", None))
         return mark if mark is not None and uid == seen["metadata"]["uid"] else None
 
+    def standing(self, key: str, now_s: float) -> list[Mark]:
+        """Marks of one act that have not expired."""
+        return [mark for (_, act), (_, mark) in self.marks.items() if act == key and mark.expires_at_s > now_s]
+
     def due(self, now_s: float) -> bool:
         return any(mark.expires_at_s <= now_s for _, mark in self.marks.values())
 

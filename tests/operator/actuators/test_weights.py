@@ -1,98 +1,14 @@
-"""Two acts on the way that requests take: the gateways' ceiling, and the weights of a route."""
+"""The weights of a route: what its backends' pods weigh, coarse and rare, and back again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from act_stage import NOW_S, WEB, Stage, decision, row, token_file
-from fake_http import FakeHttp, serving
+from act_stage import NOW_S, WEB, Stage, decision, row
 
 from foresail.actuators.refusals import RefusalReason
-from foresail.actuators.targets import Management
-from policies.decision import SetBrownout, SetWeights
-
-DIM = SetBrownout(WEB, 0.4, NOW_S + 60.0)
-
-
-@pytest.fixture
-def gateway(stage: Stage, tmp_path: Path) -> Iterator[FakeHttp]:
-    with serving() as http:
-        stage.knows(Management(port=http.port, brownout=True))
-        stage.settings["control_token_file"] = token_file(tmp_path)
-        yield http
-
-
-def test_tells_every_gateway_process(stage: Stage, gateway: FakeHttp) -> None:
-    assert stage.cluster().apply(DIM, decision("d-5"), NOW_S)
-
-    assert gateway.lines == ["PUT /-/brownout"] * 4
-    assert gateway.asked[0].body == {"ceiling": 0.4, "ttl_s": 60.0, "reason": "foresail d-5"}
-    assert gateway.asked[0].authorization == "Bearer secret"
-
-
-def test_lifts_the_ceiling(stage: Stage, gateway: FakeHttp) -> None:
-    assert stage.cluster().apply(SetBrownout(WEB, 1.0, NOW_S + 60.0), decision(), NOW_S)
-
-    assert gateway.lines == ["DELETE /-/brownout"] * 4
-
-
-def test_names_those_that_did_not_take_it(stage: Stage, gateway: FakeHttp) -> None:
-    stage.sets("pods", "web-2", lambda seen: seen["status"].update(podIP="127.0.0.2"))
-
-    assert stage.cluster().apply(DIM, decision(), NOW_S)
-
-    (failed,) = stage.outcomes[-1].partial
-    assert failed.reason is RefusalReason.UNREACHABLE and "127.0.0.2" in failed.detail
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        pytest.param(401, RefusalReason.NO_CREDENTIALS, id="wrong-token"),
-        pytest.param(403, RefusalReason.CONTROL_OFF, id="takes-none"),
-        pytest.param(404, RefusalReason.CONTROL_OFF, id="no-gateway"),
-        pytest.param(422, RefusalReason.INVALID, id="not-understood"),
-        pytest.param(500, RefusalReason.SERVER_ERROR, id="broken"),
-    ],
-)
-def test_refused_when_nobody_took_it(stage: Stage, gateway: FakeHttp, status: int, reason: RefusalReason) -> None:
-    gateway.answer = lambda asked: (status, {"code": "some"})
-
-    assert not stage.cluster().apply(DIM, decision(), NOW_S)
-    assert stage.why is reason
-
-
-def test_gateways_that_hang_cost_one_time_limit_and_no_more(stage: Stage, gateway: FakeHttp) -> None:
-    gateway.hang = True
-    stage.settings["pod_timeout_s"] = 0.1
-
-    assert not stage.cluster().apply(DIM, decision(), NOW_S)
-    assert stage.why is RefusalReason.NO_POD_ANSWERED
-
-
-@pytest.mark.parametrize("ceiling", [float("nan"), -0.1, 1.5, float("inf")])
-def test_a_ceiling_that_means_nothing_is_refused(stage: Stage, gateway: FakeHttp, ceiling: float) -> None:
-    assert not stage.cluster().apply(SetBrownout(WEB, ceiling, NOW_S + 60.0), decision(), NOW_S)
-    assert stage.why is RefusalReason.INVALID and gateway.asked == []
-
-
-def test_only_where_a_policy_names_the_endpoint(stage: Stage) -> None:
-    assert not stage.cluster().apply(DIM, decision(), NOW_S)
-    assert stage.why is RefusalReason.SWITCHED_OFF
-
-
-def test_nothing_is_dimmed_without_a_lease(stage: Stage, gateway: FakeHttp) -> None:
-    cluster = stage.cluster()
-    stage.fence.leads = False
-
-    assert not cluster.apply(DIM, decision(), NOW_S)
-    assert stage.why is RefusalReason.NOT_LEADING and gateway.asked == []
-
-
-# Weights
+from policies.decision import SetWeights
 
 
 @pytest.fixture
