@@ -3,9 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= out/demo
 # One cluster for all of them, in the order of their files.
-E2E := -p no:randomly -p no:xdist --durations 20
+E2E := $(BIN)/python -m pytest tests/e2e -p no:randomly -p no:xdist --durations 20
 
-.PHONY: demo test e2e-all check bench bench-shop shop lock clean help
+.PHONY: demo test e2e e2e-all live check bench bench-shop shop lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -13,13 +13,18 @@ help: ## list the targets
 demo: .venv/core.stamp ## simulate the sale day under five arms; summary, timeline and report in out/demo
 	$(BIN)/foresail demo --out $(OUT)
 
-test: check wheel-test ## lint, types, import contracts, all tests, wheel built and imported elsewhere
-	sh demo_shop/local/install-stores.sh --tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/e2e
-	$(BIN)/python -m pytest $(E2E) -m "not slow" tests/e2e
+test: check wheel-test live ## lint, types, import contracts, wheel imported elsewhere, all tests, the fast end-to-end ones last
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/e2e
+	$(E2E) -m "not slow"
 
-e2e-all: .venv/dev.stamp ## every end-to-end test, on a real cluster made for them (needs root; see docs/e2e.md)
-	$(BIN)/python -m pytest $(E2E) tests/e2e
+e2e: live ## the fast end-to-end tests: both charts on a real cluster, load and faults (needs root, cgroup version 1, Go)
+	$(E2E) -m "not slow"
+
+e2e-all: live ## every end-to-end test
+	$(E2E)
+
+live: .venv/dev.stamp ## install, compile and build what tests need beside Python, as far as this machine can have it
+	sh tests/prepare_live_tests.sh
 
 check: .venv/dev.stamp ## lint, format, types and import contracts only
 	$(BIN)/ruff check .
@@ -88,8 +93,7 @@ cluster-down: .venv/dev.stamp ## take it away; nothing of it is left
 	$(BIN)/foresail cluster down
 
 .PHONY: charts
-charts: .venv/dev.stamp ## lint both charts, render every profile of values, hold them against Kubernetes's schemas, test them (needs Go once)
+charts: .venv/dev.stamp ## lint both charts, render every profile of values, hold them against Kubernetes's schemas and an API server (needs Go once)
 	PYTHON=$(CURDIR)/$(BIN)/python sh charts/build-tools.sh
 	$(BIN)/foresail crd | diff charts/foresail/files/crd.yaml - || { echo "charts/foresail/files/crd.yaml is old: foresail crd > it" >&2; exit 1; }
-	sh charts/check.sh
 	$(BIN)/python -m pytest tests/charts
