@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from foresail.actuators import paths
@@ -21,7 +22,7 @@ from foresail.resources.reporting import status_of
 from foresail.resources.shown import calibration_shown, forecasts_shown
 from foresail.resources.status import Status
 from foresail.tick_report import TakeOver, TickReport
-from policies.decision import Decision
+from policies.decision import Action, Decision
 
 log = logging.getLogger("foresail.status")
 
@@ -49,7 +50,7 @@ class StatusReporter:
         self._new: list[Decision] = []
 
     def ticked(self, report: TickReport) -> None:
-        fresh, self._said = news(report.decisions, self._said)
+        fresh, self._said = news(_carried_out(report), self._said)
         self._new.extend(fresh)
         if report.fast:
             return
@@ -99,6 +100,20 @@ class StatusReporter:
             forecasts=forecasts_shown(own, report.demand, shown.forecasts),
             before=before,
         )
+
+
+def _carried_out(report: TickReport) -> tuple[Decision, ...]:
+    """The decisions without acts that were refused: what the status says was done, was done."""
+    refused: dict[str, list[Action]] = {}
+    for decision_id, action in report.refused:
+        refused.setdefault(decision_id, []).append(action)
+    return tuple(_without(decision, refused.get(decision.id, [])) for decision in report.decisions)
+
+
+def _without(decision: Decision, refused: list[Action]) -> Decision:
+    if not refused:
+        return decision
+    return replace(decision, actions=tuple(action for action in decision.actions if action not in refused))
 
 
 class StatusPoster:

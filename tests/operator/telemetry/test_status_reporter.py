@@ -107,6 +107,19 @@ def test_a_tick_is_shown_in_the_status(
     assert {one["type"]: one["status"] for one in shown["conditions"]}["Ready"] == "True"
 
 
+def test_an_act_that_was_refused_is_not_said_to_be_done(
+    fake_api: FakeApi, reporter: StatusReporter, poster: StatusPoster, lead: Lead
+) -> None:
+    report = tick(lead)
+    decision = report.decisions[0]
+    reporter.ticked(replace(report, refused=tuple((decision.id, action) for action in decision.actions)))
+    until(lambda: poster.written(NAME))
+
+    told = standing(fake_api)["decisions"][0]
+    assert told["acts"] == []
+    assert told["explanation"].startswith("Left shop/web as it is")
+
+
 def test_what_says_nothing_new_is_not_written(
     fake_api: FakeApi, reporter: StatusReporter, poster: StatusPoster, lead: Lead
 ) -> None:
