@@ -33,11 +33,6 @@ START_LIMIT_S = 120.0
 STOP_LIMIT_S = 60.0
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Known to pytest-xdist only; a run without it must not call the mark unknown.
-    config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one worker")
-
-
 @pytest.fixture(scope="session")
 def store_programs() -> None:
     """Skips when PostgreSQL, Patroni, etcd or Redis is missing; fails instead where CI=true promises them."""

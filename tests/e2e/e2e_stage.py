@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from e2e_programs import Helm, Kubectl
 
-from chaos.clusters.bare.host import Host
+from chaos.clusters.bare.abandoned import take_down_abandoned
 from chaos.clusters.cluster import Cluster, ClusterFailed
 from chaos.clusters.images.current import current_image
 from chaos.clusters.images.recipes import RECIPES
 from chaos.clusters.plan import ClusterPlan
-from chaos.clusters.programs import missing_programs, programs_folder
-from chaos.clusters.providers import BARE, bare_cluster, folders_here, running_cluster
+from chaos.clusters.programs import programs_folder
+from chaos.clusters.providers import BARE, bare_cluster, folders_here, running_cluster, why_no_bare_cluster
 
 #: A running cluster of this name is used as it is, images and installed charts included, and left up.
 REUSED = "FORESAIL_E2E_CLUSTER"
@@ -38,13 +38,8 @@ class Stage:
 
 def why_not(environment: Mapping[str, str] = os.environ) -> str | None:
     """What this machine lacks for the tests; None: nothing."""
-    if os.geteuid() != 0:
-        return "needs root"
-    if missing := missing_programs(folders_here(environment), with_optional=True):
-        return f"not built: {', '.join(missing)}; run `foresail cluster build`"
-    if not _helm(environment).exists():
-        return "helm is not built here; `make charts` builds it"
-    return None
+    helm = None if _helm(environment).exists() else "helm is not built here; `make charts` builds it"
+    return why_no_bare_cluster(environment) or helm
 
 
 @contextmanager
@@ -58,7 +53,7 @@ def stage(home: Path, environment: Mapping[str, str] = os.environ) -> Iterator[S
         yield _set_up(name, cluster, home, environment)
         return
     folders, name = folders_here(environment), f"e2e-{os.getpid()}"
-    remove_clusters_of_killed_runs()
+    take_down_abandoned(folders, ("e2e",))
     images = tuple(current_image(recipe, folders.images) for recipe in RECIPES.values())
     made = bare_cluster(ClusterPlan(name=name, prometheus=True, images=images), folders, lambda _: None)
     try:
@@ -75,14 +70,6 @@ def required_or_skipped(environment: Mapping[str, str] = os.environ) -> None:
         if environment.get("CI", "").lower() == "true":
             pytest.fail(f"end-to-end tests cannot run: {reason}")
         pytest.skip(reason)
-
-
-def remove_clusters_of_killed_runs() -> None:
-    folders = folders_here(os.environ)
-    for name in Host(folders.clusters).others():
-        kind, _, pid = name.rpartition("-")
-        if kind == "e2e" and pid.isdigit() and not Path("/proc", pid).exists():
-            bare_cluster(ClusterPlan(name=name), folders, lambda _: None).down()
 
 
 def _set_up(name: str, cluster: Cluster, home: Path, environment: Mapping[str, str]) -> Stage:
