@@ -1,7 +1,7 @@
 """What a second's probes prove: a dead pod, a dead node, a dead zone, or nothing at all.
 
 A probe counts as failed only when two vantage points in different zones say so and none says otherwise, or when one
-says so and something else agrees: the node's own condition, or for a whole zone the silence of that zone's own vantage
+says so and something else agrees: the node's own condition, or for a whole node or zone the silence of its own vantage
 point. Silence alone proves nothing. A vantage point that reaches nothing outside its zone, while others do, is cut off
 itself: what it says is not counted.
 """
@@ -101,7 +101,8 @@ def dead(seen: FastSeen, testimony: Testimony, failed_in_row: Mapping[str, int])
     """The pods that have failed long enough, each with its cause.
 
     A node or zone is blamed when (nearly) all its probed pods fail while most others answer; a single pod only while at
-    least half of its workload's pods answer. When most things fail everywhere, nothing is concluded.
+    least half of its workload's pods answer. When most things fail everywhere, nothing is concluded. A node may have
+    taken its own vantage point along: then the witness that is left is enough, since two things on it are silent.
     """
     verdicts = testimony.verdicts
     failing = {name for name, ok in verdicts.items() if ok is False and failed_in_row.get(name, 0) >= FAILED_IN_ROW}
@@ -111,9 +112,10 @@ def dead(seen: FastSeen, testimony: Testimony, failed_in_row: Mapping[str, int])
     zones = frozenset(_whole(seen.probes, failing, verdicts, [(probe.zone, key(probe)) for probe in seen.probes]))
     proven = failing & testimony.twofold
     outside = [probe for probe in seen.probes if probe.zone not in zones]
-    nodes = frozenset(_whole(outside, proven, verdicts, [(probe.node, key(probe)) for probe in outside])) | {
-        probe.node for probe in seen.probes if probe.node in down and probe.node is not None and key(probe) in proven
-    }
+    places = [(probe.node, key(probe)) for probe in outside]
+    mute = seen.silent_nodes & _whole(outside, failing, verdicts, places)
+    nodes = frozenset(_whole(outside, proven, verdicts, places)) | mute
+    nodes |= {probe.node for probe in seen.probes if probe.node in down and probe.node and key(probe) in proven}
     peers: dict[str, list[bool | None]] = {}
     for probe in seen.probes:
         peers.setdefault(probe.workload, []).append(verdicts[key(probe)])
@@ -122,7 +124,7 @@ def dead(seen: FastSeen, testimony: Testimony, failed_in_row: Mapping[str, int])
         name = key(probe)
         if name in failing and probe.zone in zones:
             pods[name] = "zone"
-        elif name in proven and probe.node in nodes:
+        elif (name in proven and probe.node in nodes) or (name in failing and probe.node in mute):
             pods[name] = "node"
         elif name in proven and _most_answer(peers[probe.workload]):
             pods[name] = "pod"

@@ -274,3 +274,4 @@ class FastSeen:
     gateway_rate_rps: float | None = None
     # Offered in each of the last seconds, oldest first, by gateway workload.
     gateway_recent_rps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    silent_nodes: frozenset[str] = frozenset()  # whose own vantage point does not report

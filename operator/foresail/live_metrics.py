@@ -81,6 +81,9 @@ class FastLook(Protocol):
     @property
     def gateway_recent_rps(self) -> Mapping[str, tuple[float, ...]]: ...
 
+    @property
+    def silent_nodes(self) -> frozenset[str]: ...
+
 
 class FastEyes(Protocol):
     def look(self, now_s: float) -> FastLook: ...
@@ -138,6 +141,7 @@ class LiveMetrics:
             gateway_failed_ratio=look.gateway_failed_ratio,
             gateway_rate_rps=look.gateway_rate_rps,
             gateway_recent_rps=look.gateway_recent_rps,
+            silent_nodes=look.silent_nodes,
         )
 
     def _known(self, now_s: float) -> tuple[ObjectState, Mapped]:

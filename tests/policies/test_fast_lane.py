@@ -163,6 +163,55 @@ def test_a_node_that_says_it_is_down_needs_one_witness() -> None:
     assert [reason.code for reason in off.reasons] == [ReasonCode.NODE_DOWN]
 
 
+def with_two_nodes_in_a(cluster: Cluster) -> Cluster:
+    """Zone a has another node, whose pods show that the zone lives."""
+    for name in (GATE, CART):
+        other = f"{name[-4:]}-a2"
+        cluster.pods[name][other] = pod(other, "a", node="node-a2")
+    return cluster
+
+
+WITNESS_GONE: Mapping[str, bool | None] = {"a": None, "b": False}
+STILL_HEARD: Mapping[str, bool | None] = {"a": None, "b": True}
+
+
+def test_a_node_that_took_its_own_witness_along_is_dead() -> None:
+    cluster = with_two_nodes_in_a(Cluster())
+
+    acts = cluster.seconds(
+        (0.0, 1.0),
+        lambda one: WITNESS_GONE if one.node == "node-a" else STILL_HEARD,
+        silent_nodes=frozenset({"node-a"}),
+    )
+
+    assert cluster.out() == {"gate-a", "cart-a"}
+    assert {reason.code for act in acts for reason in act.reasons} == {ReasonCode.NODE_DOWN}
+
+
+def test_a_pod_beside_a_silent_witness_is_not_enough() -> None:
+    cluster = with_two_nodes_in_a(Cluster())
+
+    acts = cluster.seconds(
+        range(10),
+        lambda one: WITNESS_GONE if one.name == "cart-a" else STILL_HEARD,
+        silent_nodes=frozenset({"node-a"}),
+    )
+
+    assert acts == []
+
+
+def test_a_node_whose_witness_is_silent_elsewhere_is_not_blamed() -> None:
+    cluster = with_two_nodes_in_a(Cluster())
+
+    acts = cluster.seconds(
+        range(10),
+        lambda one: WITNESS_GONE if one.node == "node-a" else STILL_HEARD,
+        silent_nodes=frozenset({"node-a2"}),
+    )
+
+    assert acts == []
+
+
 def test_a_node_condition_alone_is_no_proof() -> None:
     cluster = Cluster()
     cluster.nodes["a"] = replace(cluster.nodes["a"], ready=False)

@@ -46,10 +46,11 @@ class GatewayPod:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another replica of the operator: the address of its probe results, and the zone it looks from."""
+    """Another replica of the operator: the address of its probe results, and where it looks from."""
 
     url: str
     zone: str
+    node: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def operator_peers(
     """Our other replicas. A replica that runs but does not answer stays among them: its silence says something."""
     zones = {node.meta.name: zone_of(node) for node in state.nodes.values()}
     return tuple(
-        Peer(f"http://{url_host(pod.ip)}:{port}{path}", zones.get(pod.node, pod.node))
+        Peer(f"http://{url_host(pod.ip)}:{port}{path}", zones.get(pod.node, pod.node), pod.node)
         for pod in sorted(state.pods.values(), key=lambda pod: pod.meta.name)
         if pod.meta.namespace == namespace
         and pod.meta.name != own_pod

@@ -14,7 +14,14 @@ import aiohttp
 from foresail.objects.fast_plan import FastPlan, GatewayPod, Peer
 from foresail.objects.gateway_counters import CounterSpec, Counts, GatewayMeter, metered, read_counts
 from foresail.objects.probing import ProbeSettings, probe_all
-from foresail.objects.vantages import VantageReport, Vantages, probes_seen, published, received
+from foresail.objects.vantages import (
+    VantageReport,
+    Vantages,
+    probes_seen,
+    published,
+    received,
+    silent_nodes,
+)
 from policies.model import ProbeSeen
 
 _log = logging.getLogger(__name__)
@@ -44,6 +51,7 @@ class FastLook:
     gateway_failed_ratio: float | None = None
     gateway_rate_rps: float | None = None
     gateway_recent_rps: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    silent_nodes: frozenset[str] = frozenset()
 
 
 class FastWatch:
@@ -113,6 +121,7 @@ class FastWatch:
             gateway_failed_ratio=self._meter.failed_ratio,
             gateway_rate_rps=self._meter.rate_rps,
             gateway_recent_rps=dict(self._meter.recent_rps),
+            silent_nodes=silent_nodes(plan.peers, reports),
         )
         self._look = look
         return look

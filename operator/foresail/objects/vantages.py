@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from foresail.objects.fast_plan import Probed
+from foresail.objects.fast_plan import Peer, Probed
 from foresail.objects.fields import at, text
 from policies.model import ProbeSeen
 
@@ -59,6 +59,15 @@ def probes_seen(probed: Iterable[Probed], reports: Iterable[VantageReport]) -> t
         )
         for each in probed
     )
+
+
+def silent_nodes(peers: Iterable[Peer], reports: Iterable[VantageReport]) -> frozenset[str]:
+    """Nodes of replicas that do not report, where none does; `reports` in the order of `peers`."""
+    silent: dict[str, bool] = {}
+    for peer, said in zip(peers, reports, strict=True):
+        if peer.node is not None:
+            silent[peer.node] = silent.get(peer.node, True) and said.silent
+    return frozenset(node for node, all_silent in silent.items() if all_silent)
 
 
 def _said(reports: Iterable[VantageReport], key: str) -> bool | None:

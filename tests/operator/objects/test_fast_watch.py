@@ -32,7 +32,7 @@ from foresail.objects.fast_watch import FastLook, FastSettings, FastWatch
 from foresail.objects.object_state import ObjectState, Records, joined
 from foresail.objects.probing import ProbeSettings, probe_all
 from foresail.objects.records import ProbeTarget
-from foresail.objects.vantages import VantageReport, probes_seen, published, received
+from foresail.objects.vantages import VantageReport, probes_seen, published, received, silent_nodes
 
 PATIENT = ProbeSettings(timeout_s=10.0)
 HASTY = ProbeSettings(timeout_s=0.05, late_s=10.0)  # however late we are, it counts
@@ -441,7 +441,14 @@ def test_ready_gateway_pods_are_read() -> None:
 def test_peers_are_our_other_replicas() -> None:
     peers = operator_peers(cluster(), "shop", {"app": "foresail"}, own_pod="op-1", port=8080)
 
-    assert peers == (Peer("http://127.0.0.1:8080/probes", "b"),)
+    assert peers == (Peer("http://127.0.0.1:8080/probes", "b", "n2"),)
+
+
+def test_a_node_is_silent_where_none_of_our_replicas_reports() -> None:
+    peers = [Peer("", "a", "n1"), Peer("", "a", "n2"), Peer("", "a", "n2"), Peer("", "b", None)]
+    reports = [VantageReport("a", silent=True), VantageReport("a", silent=True), VantageReport("a"), VantageReport("b")]
+
+    assert silent_nodes(peers, reports) == {"n1"}
 
 
 def test_we_look_from_our_node_s_zone() -> None:
