@@ -54,6 +54,9 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt $(LOCK_FLAGS)
 
+bench-operator: .venv/dev.stamp ## measure the operator against stand-ins: a tick, queries, memory, CPU, requests, image (10 min)
+	$(BIN)/foresail bench-operator
+
 bench-shop: .venv/dev.stamp ## start the demo shop and measure it: memory, capacity, failover, orders under 100 kills (25 min)
 	sh demo_shop/local/install-stores.sh
 	$(BIN)/foresail bench-shop

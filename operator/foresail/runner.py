@@ -77,6 +77,7 @@ class Progress:
 
     started_at_s: float  # steady time, like all here
     last_tick_at_s: float | None = None  # end of the last slow tick that did not fail, the leader's or a follower's
+    last_tick_s: float | None = None  # how long that took, reporting included
     ticks: int = 0  # slow ones that did not fail
     failures: dict[str, int] = field(default_factory=lambda: {"slow": 0, "fast": 0, "observer": 0})
     failures_in_a_row: int = 0
@@ -190,10 +191,12 @@ class Runner:
         self._tell(event)
 
     def _slow_tick(self) -> None:
+        began_s = self._clocks.steady()
         done = self._guarded("slow", self._decide if self._lead is not None else self._look)
         progress = self.progress
         if done:
             progress.last_tick_at_s, progress.failures_in_a_row = self._clocks.steady(), 0
+            progress.last_tick_s = progress.last_tick_at_s - began_s
             progress.ticks += 1
             return
         progress.failures_in_a_row += 1

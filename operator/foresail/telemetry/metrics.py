@@ -226,6 +226,12 @@ def _of_runner(runner: Runner) -> Iterator[Metric]:
     age_s = runner.last_tick_age_s()
     if age_s is not None:
         yield GaugeMetricFamily("foresail_last_tick_age_seconds", "Since the end of the last slow tick.", value=age_s)
+    text = "Slow ticks that did not fail, a follower's too."
+    yield CounterMetricFamily("foresail_ticks", text, value=runner.progress.ticks)
+    took_s = runner.progress.last_tick_s
+    if took_s is not None:
+        text = "Duration of the last of them, with everything that was told of it."
+        yield GaugeMetricFamily("foresail_last_tick_seconds", text, value=took_s)
     skipped = CounterMetricFamily(
         "foresail_ticks_skipped", "Ticks left out because the one before took too long.", labels=["lane"]
     )
