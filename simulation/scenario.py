@@ -136,6 +136,16 @@ class Fault(Strict):
     def end_s(self) -> float:
         return self.start_s + self.duration_s
 
+    @property
+    def label(self) -> str:
+        """The fault in words: "memory leak in checkout"."""
+        words = self.kind.value.replace("_", " ")
+        if self.service is not None:
+            return f"{words} in {self.service}"
+        if self.node is not None:
+            return f"{words} on {self.node}"
+        return f"{words} of zone {self.zone}" if self.zone is not None else words
+
     def level(self, t_s: float) -> float:
         """How far the fault has come, 0..1."""
         if not self.start_s <= t_s < self.end_s:

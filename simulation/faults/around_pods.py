@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from simulation.cluster.nodes import Node
 from simulation.faults.base import RunningFault
+from simulation.topology import Topology
 
 
 class NodeFault(RunningFault):
@@ -113,9 +114,16 @@ class Crowd(RunningFault):
     """More clients than on other days; the traffic's rate already has them. Everything they need is hit."""
 
     def begin(self) -> None:
-        calls = {o.name: [call.to for call in o.calls] for o in self.parts.topology.operations}
-        open_ = [c.operation for c in self.parts.topology.classes]
-        while open_:
-            operation = open_.pop(0)
-            self.hit(operation.partition(".")[0])
-            open_.extend(calls[operation])
+        self.hit(*called_from_outside(self.parts.topology))
+
+
+def called_from_outside(topology: Topology) -> tuple[str, ...]:
+    """The services that requests of clients need, those that they enter at first."""
+    calls = {o.name: [call.to for call in o.calls] for o in topology.operations}
+    open_ = [c.operation for c in topology.classes]
+    found: dict[str, None] = {}
+    while open_:
+        operation = open_.pop(0)
+        found[operation.partition(".")[0]] = None
+        open_.extend(calls[operation])
+    return tuple(found)

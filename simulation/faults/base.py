@@ -67,22 +67,12 @@ class RunningFault:
         return FaultTruth(
             index=self.index,
             kind=fault.kind.value,
-            label=self.label(),
+            label=fault.label,
             start_s=fault.start_s,
             end_s=fault.end_s,
             predictable=fault.is_predictable,
             targets=tuple(self._targets),
         )
-
-    def label(self) -> str:
-        """The fault in words: "memory leak in checkout"."""
-        fault = self.fault
-        words = fault.kind.value.replace("_", " ")
-        if fault.service is not None:
-            return f"{words} in {fault.service}"
-        if fault.node is not None:
-            return f"{words} on {fault.node}"
-        return f"{words} of zone {fault.zone}" if fault.zone is not None else words
 
     def victims(self, count: int) -> list[Pod]:
         """So many pods of the service, chosen by seed, those that serve first."""
