@@ -23,7 +23,8 @@ class ClientSeconds:
     """Requests by the second of their intended start, `(classes, seconds)`.
 
     arrived = ok + failed + unfinished. `slow` is the part of ok above the class's SLO latency, `degraded` the part of
-    ok without its optional content. `latency_histogram` is `(seconds, buckets)` over all requests answered.
+    ok without its optional content (None: nobody saw it). `latency_histogram` is `(seconds, buckets)` over all requests
+    answered.
     """
 
     classes: tuple[str, ...]
@@ -31,7 +32,7 @@ class ClientSeconds:
     ok: Counts
     slow: Counts
     failed: Counts
-    degraded: Counts
+    degraded: Counts | None
     latency_histogram: Counts
     bucket_edges_s: Floats  # (buckets + 1,)
 

@@ -96,6 +96,7 @@ def raw_arrays(result: RunResult) -> bytes:
         "accounting": asdict(result.accounting),
     }
     buffer = io.BytesIO()
+    degraded = np.zeros((0, 0), dtype=np.int64) if client.degraded is None else client.degraded
     np.savez_compressed(
         buffer,
         about=np.array(json.dumps(about)),
@@ -104,7 +105,7 @@ def raw_arrays(result: RunResult) -> bytes:
         ok=client.ok,
         slow=client.slow,
         failed=client.failed,
-        degraded=client.degraded,
+        degraded=degraded,  # empty: unknown
         latency_histogram=client.latency_histogram.astype(np.int32),
         bucket_edges_s=client.bucket_edges_s,
         order_intended_s=orders.intended_s,

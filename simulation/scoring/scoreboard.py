@@ -91,7 +91,7 @@ def score(result: RunResult) -> Score:
         bad_requests=float(client.bad.sum()),
         slow_requests=float(client.slow.sum()),
         requests=float(client.arrived.sum()),
-        degraded_ratio=float(client.degraded.sum()) / answered if answered else None,
+        degraded_ratio=float(client.degraded.sum()) / answered if answered and client.degraded is not None else None,
         orders_attempted=float(orders.attempted),
         orders_failed=float(orders.failed),
         faults_hurt=float(sum(o.hurt for o in outcomes)),
