@@ -9,8 +9,10 @@ import e2e_stage
 import pytest
 from e2e_inside import PromQL, site
 from e2e_installing import install_everything
+from e2e_light import Light
 from e2e_operator import OperatorView
 from e2e_programs import Helm, Kubectl
+from e2e_shop import Shop
 from e2e_stage import Stage
 
 
@@ -43,6 +45,20 @@ def operator(installed: Stage) -> OperatorView:
     view = OperatorView(installed)
     view.wait_for_lead()
     return view
+
+
+@pytest.fixture(scope="session")
+def shop(operator: OperatorView) -> Shop:
+    """Installed, and watched by an operator that leads."""
+    return Shop(operator.stage)
+
+
+@pytest.fixture(scope="session")
+def light(operator: OperatorView) -> Light:
+    """Sleeping workloads whose demand is told, watched by an operator that leads."""
+    made = Light(operator.stage.kubectl)
+    made.make()
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2e_inside import forwarded
+from e2e_inside import forwarded, site
 from e2e_stage import SHOP, Stage
 from e2e_waiting import wait_until
 from psycopg.conninfo import make_conninfo
@@ -47,6 +47,9 @@ class RunningLoad:
     def begun(self) -> bool:
         return self.ledger.exists() and self.ledger.stat().st_size > 0
 
+    def log(self) -> str:
+        return (self.out / "load.log").read_text(encoding="utf-8", errors="replace")[-2000:]
+
     def stop(self) -> None:
         """Ends it early; it still sums up what it saw."""
         for pid in _descendants(self.process.pid):
@@ -57,7 +60,7 @@ class RunningLoad:
     def summary(self) -> dict[str, Any]:
         """When all is answered or given up: the JSON of `chaos.load.summary.LoadSummary`."""
         said, _ = self.process.communicate()
-        assert self.process.returncode == 0, f"the load failed: {(self.out / 'load.log').read_text()[-2000:]}"
+        assert self.process.returncode == 0, f"the load failed: {self.log()}"
         summary = json.loads(said)
         assert isinstance(summary, dict)
         return summary
@@ -71,6 +74,8 @@ def load(
     out.mkdir(parents=True, exist_ok=True)
     address = stage.kubectl.get(SHOP, "service", "shop-gateway")["spec"]
     host, port = address["clusterIP"], address["ports"][0]["port"]
+    with site(stage.cluster, f"{host}:{port}") as gateway:
+        wait_until("the shop to answer", lambda: gateway.text("/"))
     command = [
         *(_FORESAIL, "cluster", "exec", "--name", stage.name, "--", _FORESAIL, "load", "--json"),
         *("--probe-hz", PROBE_HZ),
@@ -82,7 +87,8 @@ def load(
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
     running = RunningLoad(process, out)
     try:
-        wait_until("the load's first order", lambda: running.begun or process.poll() is not None, 60.0)
+        wait_until("the load's first order", lambda: running.begun or process.poll() is not None)
+        assert running.begun, f"the load failed: {running.log()}"
         yield running
     finally:
         running.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,12 @@ class OperatorView:
             found = server.json(f"/decisions?workload={workload}&limit={most}")
         assert isinstance(found, list)
         return found
+
+    def newest(self, workloads: Collection[str]) -> dict[str, Any]:
+        """The last decision about each of these, None before the first."""
+        status = self.stage.kubectl.get(OPERATOR, "pod", self.leader())["status"]
+        with site(self.stage.cluster, f"{status['podIP']}:8080") as server:
+            return {name: next(iter(server.json(f"/decisions?workload={name}&limit=1")), None) for name in workloads}
 
     def metric(self, name: str, **labels: str) -> float | None:
         """Of the leader; None when there is no such series. Several series of these labels are added up."""
