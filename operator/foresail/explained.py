@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from dataclasses import asdict
 from typing import Any
 
 from foresail.tick_report import TickReport
@@ -69,5 +70,6 @@ def _facts(reason: Reason) -> dict[str, float | str | None]:
 
 
 def _action(action: Action, done: bool | None = None) -> dict[str, Any]:
-    told = {"kind": type(action).__name__, "text": render_action(action, clock)}
+    """In words for people, and with the values that it has for programs; moments in those are Unix seconds."""
+    told = {"kind": type(action).__name__, "text": render_action(action, clock), "values": asdict(action)}
     return told if done is None else {**told, "done": done}
