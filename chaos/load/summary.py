@@ -14,7 +14,7 @@ from chaos.load.ledger import LedgerOrder, Outcome
 from chaos.load.records import Record, Verdict
 from forecasting.forecast import Floats
 from simulation.result import ClientSeconds
-from simulation.scoring.downtime import health
+from simulation.scoring.downtime import Health, health
 
 LATE_MS = 50.0
 
@@ -148,10 +148,19 @@ def summarised(
 
 
 def up_time(records: Iterable[Record], lasted_s: float, slo_latency_s: float) -> UpTime:
-    """Down, up and unknown seconds. A skipped request is bad: its client got nothing. A blocked one never was."""
-    seconds = math.ceil(lasted_s)
-    if seconds == 0:
+    """Down, up and unknown seconds."""
+    if lasted_s <= 0.0:
         return UpTime(0, 0, 0)
+    seen = client_health(records, lasted_s, slo_latency_s)
+    return UpTime(seen.downtime_s, int((seen.known & ~seen.down).sum()), int((~seen.known).sum()))
+
+
+def client_health(records: Iterable[Record], lasted_s: float, slo_latency_s: float) -> Health:
+    """Each second of a run, which must have lasted.
+
+    A skipped request is bad: its client got nothing. A blocked one never was.
+    """
+    seconds = math.ceil(lasted_s)
     asked = [record for record in records if record.answered_well or record.bad]
     second = np.array([min(seconds - 1, int(record.due_s)) for record in asked], dtype=np.int64)
     well = np.array([record.answered_well for record in asked], dtype=bool)
@@ -170,8 +179,7 @@ def up_time(records: Iterable[Record], lasted_s: float, slo_latency_s: float) ->
         latency_histogram=np.zeros((seconds, 0), dtype=np.int64),
         bucket_edges_s=np.zeros(1),
     )
-    seen = health(client)
-    return UpTime(seen.downtime_s, int((seen.known & ~seen.down).sum()), int((~seen.known).sum()))
+    return health(client)
 
 
 def _by_operation(records: Sequence[Record]) -> dict[str, OperationFigures]:
