@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,8 +17,11 @@ from simulation.reporting.explain_run import Explanation
 from simulation.reporting.report_tables import Cell, score_rows
 from simulation.scoring.summary import Summary
 from simulation.scoring.verdict import best_arm, verdict
-from simulation.studies.experiment import Outcome
-from simulation.studies.sweep import Done
+
+if TYPE_CHECKING:
+    # Where load is sent from there are no sweeps, and nothing that they need.
+    from simulation.studies.experiment import Outcome
+    from simulation.studies.sweep import Done
 
 SHOWN = ("downtime_s", "mttr_s", "failed_requests", "p99_ms", "orders_lost", "pod_hours", "disruptive_acts")
 SHOWN_NARROW = ("downtime_s", "mttr_s", "failed_requests", "pod_hours")

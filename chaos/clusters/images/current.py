@@ -14,30 +14,34 @@ from chaos.clusters.images.wheels import folder_of
 _MAKERS = (archive, debian, recipes, wheels)
 
 
-def current_image(recipe: Recipe, cache: Path) -> Path:
+def current_image(recipe: Recipe, cache: Path, programs: Path | None = None) -> Path:
     """The archive in the cache, built anew unless it was built from just these sources; one builds, others wait.
+
+    `programs`: the folder of the programs that clusters are made of, for recipes that take some.
 
     Raises `ImageInvalid` or `ClusterFailed`.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f".{recipe.name}.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _built_unless_current(recipe, cache)
+        return _built_unless_current(recipe, cache, programs)
 
 
-def _built_unless_current(recipe: Recipe, cache: Path) -> Path:
+def _built_unless_current(recipe: Recipe, cache: Path, programs: Path | None) -> Path:
     kept, stamp = cache / f"{recipe.name}.tar", cache / f"{recipe.name}.sources"
-    key = sources_key(recipe)
+    key = sources_key(recipe, programs)
     if not kept.is_file() or not stamp.is_file() or stamp.read_text(encoding="utf-8") != key:
         stamp.unlink(missing_ok=True)  # a build that is killed leaves an archive that nothing vouches for
-        build_image(recipe, cache)
+        build_image(recipe, cache, programs=programs)
         stamp.write_text(key, encoding="utf-8")
     return kept
 
 
-def sources_key(recipe: Recipe) -> str:
+def sources_key(recipe: Recipe, programs: Path | None = None) -> str:
     """Names the content of everything of this repository that goes into the image, and how it is put together."""
-    digest = hashlib.sha256(repr((recipe, recipe.tag)).encode())
+    # The folder's name stands for what programs are made of.
+    made_of = programs.name if recipe.programs and programs is not None else ""
+    digest = hashlib.sha256(repr((recipe, recipe.tag, made_of)).encode())
     for place, file in _files(recipe):
         content = file.read_bytes()
         digest.update(f"\n{place} {len(content)}\n".encode())

@@ -23,10 +23,11 @@ class Recipe:
     """An image: a layer of Debian packages, one of wheels, one of the project's own files.
 
     `sources` are packages of this project; `commands` are programs that wheels bring, `own_commands` name functions.
+    `programs` are some of those that clusters are made of: they need nothing beside them, `debian` can be None.
     """
 
     name: str
-    debian: DebianLayer
+    debian: DebianLayer | None
     settings: ImageSettings
     home: str = ""  # folder of wheels and sources in the image
     lock: str = ""  # file of requirements/
@@ -34,6 +35,7 @@ class Recipe:
     left_out: tuple[str, ...] = ()  # folders of the sources, as PACKAGE/FOLDER
     commands: tuple[str, ...] = ()
     own_commands: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -93,16 +95,38 @@ STORES = Recipe(
         folder="/data",
     ),
 )
+#: What the demo shop's chart asks for beside the shop: its own Prometheus, and the Job that sends load.
+PROMETHEUS = Recipe(
+    name="demo-shop-prometheus",
+    debian=None,
+    settings=ImageSettings(("/usr/local/bin/prometheus",), user="65534:65534", folder="/data"),
+    programs=("prometheus",),
+)
+LOAD = Recipe(
+    name="demo-shop-load",
+    debian=SHOP.debian,
+    settings=_python_settings("/opt/load", 10001, ("foresail", "load")),
+    home="/opt/load",
+    lock="load.txt",
+    sources=("foresail", "chaos", "simulation", "policies", "forecasting"),
+    left_out=("chaos/clusters", "forecasting/models", "forecasting/training", "forecasting/workloads"),
+    own_commands={"foresail": "foresail.cli:main"},
+)
 RECIPES = {"operator": OPERATOR, "shop": SHOP, "stores": STORES}
+#: Not needed where Prometheus runs beside the cluster and load comes from outside of its pods, as in tests.
+EXTRA_RECIPES = {"prometheus": PROMETHEUS, "load": LOAD}
 
 
-def build_image(recipe: Recipe, cache: Path, target: Path | None = None) -> Path:
-    """The image's archive, in the cache when no target is given. Raises `ImageInvalid` or `ClusterFailed`."""
+def build_image(recipe: Recipe, cache: Path, target: Path | None = None, programs: Path | None = None) -> Path:
+    """The image's archive, in the cache when no target is given. Raises `ImageInvalid` or `ClusterFailed`.
+
+    `programs`: the folder of the programs that clusters are made of, for recipes that take some of them.
+    """
     archive = target or cache / f"{recipe.name}.tar"
     archive.parent.mkdir(parents=True, exist_ok=True)
-    layers = [debian_layer(recipe.debian, cache)]
+    layers = [] if recipe.debian is None else [debian_layer(recipe.debian, cache)]
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".image-") as scratch:
-        for number, contents in enumerate(_own_layers(recipe, Path(scratch))):
+        for number, contents in enumerate(_own_layers(recipe, Path(scratch), programs)):
             layer = Path(scratch) / f"{number}.layer"
             write_layer(layer, contents)
             layers.append(layer)
@@ -110,14 +134,14 @@ def build_image(recipe: Recipe, cache: Path, target: Path | None = None) -> Path
     return archive
 
 
-def _own_layers(recipe: Recipe, scratch: Path) -> list[dict[str, Path]]:
+def _own_layers(recipe: Recipe, scratch: Path, programs: Path | None) -> list[dict[str, Path]]:
     """Wheels below, sources above: these change every day, and those seldom."""
     layers = []
     packages, scripts, app = scratch / "packages", scratch / "scripts", scratch / "app"
     if recipe.lock:
         install_wheels(REQUIREMENTS / recipe.lock, packages)
         layers.append({f"{recipe.home}/packages": packages})
-    top = {}
+    top = {f"/usr/local/bin/{program}": _program(program, programs) for program in recipe.programs}
     if recipe.sources:
         for package in recipe.sources:
             shutil.copytree(folder_of(package), app / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -132,3 +156,9 @@ def _own_layers(recipe: Recipe, scratch: Path) -> list[dict[str, Path]]:
     if top:
         layers.append(top)
     return layers
+
+
+def _program(name: str, programs: Path | None) -> Path:
+    if programs is None or not (programs / name).is_file():
+        raise ImageInvalid(f"{name} is not built: run `foresail cluster build`")
+    return programs / name

@@ -117,7 +117,7 @@ def prepare_everything() -> None:
 
 @app.command("image")
 def image(
-    what: Annotated[str, typer.Argument(help="operator, shop or stores.")],
+    what: Annotated[str, typer.Argument(help="operator, shop, stores, prometheus or load.")],
     out: Annotated[
         Path | None, typer.Option(help="The archive; default: in the cache, kept until what it is made of changes.")
     ] = None,
@@ -125,15 +125,18 @@ def image(
     """Build one of the project's images as an archive; needs root, no Docker and no registry."""
     from chaos.clusters.images.archive import ImageInvalid
     from chaos.clusters.images.current import current_image
-    from chaos.clusters.images.recipes import RECIPES, build_image
+    from chaos.clusters.images.recipes import EXTRA_RECIPES, RECIPES, build_image
+    from chaos.clusters.programs import programs_folder
     from chaos.clusters.providers import folders_here
 
-    if what not in RECIPES:
-        refuse(f"no image is called {what!r}: use one of {', '.join(RECIPES)}")
-    recipe, cache = RECIPES[what], folders_here(os.environ).images
+    recipes = RECIPES | EXTRA_RECIPES
+    if what not in recipes:
+        refuse(f"no image is called {what!r}: use one of {', '.join(recipes)}")
+    recipe, folders = recipes[what], folders_here(os.environ)
+    cache, programs = folders.images, programs_folder(folders)
     with _mistakes():
         try:
-            archive = build_image(recipe, cache, out) if out else current_image(recipe, cache)
+            archive = build_image(recipe, cache, out, programs) if out else current_image(recipe, cache, programs)
         except ImageInvalid as error:
             refuse(str(error))
     typer.echo(f"{archive} {archive.stat().st_size / 1e6:.0f} MB")

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from chaos.clusters.images import current
 from chaos.clusters.images.archive import ImageInvalid, ImageSettings, image_names, write_image, write_layer
 from chaos.clusters.images.current import current_image
 from chaos.clusters.images.debian import Account, DebianLayer, debian_release
-from chaos.clusters.images.recipes import RECIPES, Recipe
+from chaos.clusters.images.recipes import EXTRA_RECIPES, RECIPES, Recipe, build_image
 from chaos.clusters.images.wheels import entry_points, write_scripts
 
 ROOT = Path(__file__).parents[3]
@@ -160,18 +161,38 @@ def test_images_are_built_on_debian_only() -> None:
 
 def test_recipes_agree_with_the_dockerfiles() -> None:
     for recipe, dockerfile in (
+        (RECIPES["operator"], "operator/Dockerfile"),
+        (EXTRA_RECIPES["load"], "chaos/load/Dockerfile"),
         (RECIPES["shop"], "demo_shop/Dockerfile"),
         (RECIPES["stores"], "demo_shop/stores/Dockerfile"),
     ):
         text = (ROOT / dockerfile).read_text(encoding="utf-8")
         assert f"USER {recipe.settings.user}" in text
         assert f"ENTRYPOINT {json.dumps(list(recipe.settings.entrypoint))}" in text
-    for package in RECIPES["stores"].debian.packages:
-        assert package in (ROOT / "demo_shop/stores/Dockerfile").read_text(encoding="utf-8")
+        if recipe.debian is not None and not recipe.lock:
+            assert [package for package in recipe.debian.packages if package not in text] == []
+
+
+@pytest.mark.parametrize("name", ["operator", "load", "shop"])
+def test_dockerfiles_hold_the_same_wheels_sources_and_settings(name: str) -> None:
+    recipe = (RECIPES | EXTRA_RECIPES)[name]
+    folder = {"operator": "operator", "load": "chaos/load", "shop": "demo_shop"}[name]
+    text = (ROOT / folder / "Dockerfile").read_text(encoding="utf-8")
+    let_in = (ROOT / folder / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+
+    assert f"COPY requirements/{recipe.lock} " in text and f"!requirements/{recipe.lock}" in let_in
+    for package in recipe.sources:
+        source = "operator/foresail" if package == "foresail" else package
+        assert f"COPY {source} {recipe.home}/app/{package}" in text and f"!{source}" in let_in
+    for left_out in recipe.left_out:
+        assert left_out in let_in or f"{recipe.home}/app/{left_out}" in text
+    for variable, value in recipe.settings.environment.items():
+        if variable != "PYTHONPATH":  # wheels lie in the environment of the Dockerfile's Python
+            assert f"{variable}={value}" in text
 
 
 def test_what_recipes_name_is_there() -> None:
-    for recipe in RECIPES.values():
+    for recipe in (RECIPES | EXTRA_RECIPES).values():
         if recipe.lock:
             assert (ROOT / "requirements" / recipe.lock).is_file()
         for folder in recipe.left_out:
@@ -197,12 +218,42 @@ def test_the_operator_starts_with_what_its_image_holds() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_load_can_be_sent_with_what_its_image_holds() -> None:
+    recipe = EXTRA_RECIPES["load"]
+    absent = [*(folder.replace("/", ".") for folder in recipe.left_out), "demo_shop"]
+    absent += ["numba", "joblib", "onnxruntime", "kubernetes"]
+    modules = "foresail.cli, foresail.load_terminal, chaos.load.run, chaos.load.engine, chaos.load.shapes"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import gevent, {modules}"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_program_that_is_not_built_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageInvalid, match="prometheus is not built: run `foresail cluster build`"):
+        build_image(EXTRA_RECIPES["prometheus"], tmp_path, programs=tmp_path)
+
+
+def test_an_image_of_one_program_holds_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "prometheus").write_bytes(b"\x7fELF")
+    (tmp_path / "prometheus").chmod(0o755)
+
+    archive = build_image(EXTRA_RECIPES["prometheus"], tmp_path / "cache", programs=tmp_path)
+
+    with tarfile.open(archive) as opened:
+        manifest = json.loads(opened.extractfile("manifest.json").read())[0]
+        with tarfile.open(fileobj=opened.extractfile(manifest["Layers"][0])) as layer:
+            assert layer.getnames() == ["usr/local/bin/prometheus"]
+    assert image_names(archive) == (f"demo-shop-prometheus:{version('foresail')}",)
+
+
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Names of images that were built; a build writes an empty archive."""
     done: list[str] = []
 
-    def build(recipe: Recipe, cache: Path) -> Path:
+    def build(recipe: Recipe, cache: Path, programs: Path | None) -> Path:
         done.append(recipe.name)
         archive = cache / f"{recipe.name}.tar"
         archive.touch()
