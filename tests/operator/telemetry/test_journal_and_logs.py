@@ -86,7 +86,9 @@ def test_an_entry_says_what_was_not_done() -> None:
     journal.ticked(report(decision(0, acts=True), refused=True))
 
     entry = journal.newest_first()[0]
-    assert entry["actions"] == [{"kind": "SetFloor", "text": "set the floor of shop/web to 4", "done": False}]
+    [action] = entry["actions"]
+    assert (action["kind"], action["text"], action["done"]) == ("SetFloor", "set the floor of shop/web to 4", False)
+    assert action["values"]["workload"] == "shop/web" and action["values"]["floor"] == 4
     assert entry["sentence"].startswith("Set the floor of shop/web to 4")
     assert entry["at"] == "2027-01-15T08:00:00.000Z"
 
