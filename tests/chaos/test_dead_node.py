@@ -83,7 +83,7 @@ def test_an_interrupted_measurement_goes_on(tmp_path: Path) -> None:
     again = FakeStage()
     list(measured(2, again, tmp_path, 1.0, seed=1))
 
-    assert len(again.arms) == 3
+    assert len(again.arms) == 3 and len(read_rows(tmp_path / "rows.jsonl")) == 4
 
 
 def row(pair: int, arm: Arm, back_s: float, sound: bool = True) -> Row:
