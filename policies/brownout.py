@@ -16,6 +16,7 @@ from forecasting.forecast import Floats, Forecast
 from policies.decision import Proposal, Reason, ReasonCode, SetBrownout
 from policies.ladder import allows, confidence_needed
 from policies.model import Observation, PolicySet, Rung, WorkloadPolicy, WorkloadSeen
+from policies.tokens import Dimmed
 
 SIZED_FOR = 0.80  # quantile of the futures' worst shortage that the ceiling has to meet
 TOLERATED_LOAD = 1.05  # of what the pods carry within SLO: below it a queue absorbs the rest
@@ -37,6 +38,26 @@ class StandingCeiling:
 @dataclass(frozen=True, slots=True)
 class BrownoutMemory:
     standing: Mapping[str, StandingCeiling] = field(default_factory=dict)  # by workload
+
+
+def lifted_while_stopped(dimmed: Mapping[str, Dimmed], policies: PolicySet, now_s: float) -> tuple[Proposal, ...]:
+    """Ceilings of either lane that a pause or the kill switch ends at once: who stops us wants everything served."""
+    found = []
+    for name, standing in dimmed.items():
+        policy = policies.workloads.get(name)
+        if policy is None or not is_stopped(policy, policies):
+            continue
+        switch = (
+            Reason(ReasonCode.KILL_SWITCH) if policies.kill_switch else Reason(ReasonCode.PAUSED, {"by": "the policy"})
+        )
+        action = SetBrownout(name, 1.0, now_s + policy.brownout.ttl_s)
+        found.append(Proposal(name, Rung.REWEIGHT, action, 1.0, (switch,), disruptive=False, fast=standing.fast))
+    return tuple(found)
+
+
+def is_stopped(policy: WorkloadPolicy, policies: PolicySet) -> bool:
+    """Whether people want nothing done but undoing."""
+    return policies.kill_switch or policy.guardrails.paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,9 @@ def propose(
     reasons: dict[str, tuple[Reason, ...]] = {}
     for policy in dimmable:
         name = policy.workload
+        stopped = is_stopped(policy, policies)
+        if stopped:
+            standing.pop(name, None)  # it is being lifted, and what is proposed now is only told
         shortage = worst_shortage(policy, policies, workloads, demand, capacity_rps, lead_s, now_s)
         if shortage is None:
             if name in standing:
@@ -95,7 +119,7 @@ def propose(
         proposals.append(Proposal(name, Rung.REWEIGHT, action, confidence, (reason,), disruptive=ceiling < 1.0))
         changed_at_s = before.changed_at_s if before is not None and before.ceiling == ceiling else now_s
         standing.pop(name, None)
-        if ceiling < 1.0:
+        if ceiling < 1.0 and not stopped:
             standing[name] = StandingCeiling(ceiling, changed_at_s, expires_at_s)
     return tuple(proposals), reasons, BrownoutMemory(standing)
 

@@ -132,6 +132,9 @@ def propose(
     for name, policy in policies.workloads.items():
         if not policy.brownout.enabled or not allows(Rung.REWEIGHT, policy):
             continue
+        stopped = brownout.is_stopped(policy, policies)
+        if stopped:
+            ceilings.pop(name, None)  # it is being lifted, and what is proposed now is only told
         overrun, before, lift = overruns.get(name), ceilings.get(name), False
         fits = _ceiling_that_fits(overrun, policy.brownout)
         if before is not None and overrun is None and _is_futile(before, failed, now_s):
@@ -151,7 +154,7 @@ def propose(
             Proposal(name, Rung.REWEIGHT, action, confidence, (reason,), disruptive=wanted < 1.0, fast=True)
         )
         ceilings.pop(name, None)
-        if wanted < 1.0:
+        if wanted < 1.0 and not stopped:
             began_at_s, failed_first = (now_s, failed) if before is None else (before.began_at_s, before.failed_ratio)
             changed_at_s = now_s if before is None or before.ceiling != wanted else before.changed_at_s
             ceilings[name] = FastCeiling(wanted, changed_at_s, expires_at_s, began_at_s, max(failed_first, failed))

@@ -77,7 +77,9 @@ def decide_fast(
 ) -> tuple[tuple[Decision, ...], Memory]:
     """Decisions of the fast reactive lane, for the workloads that it would touch; most seconds there are none."""
     means = _means(tuple(seen.workloads.values()), memory, policies, now_s)
+    lifted = brownout.lifted_while_stopped(memory.guardrails.dimmed, policies, now_s)
     proposals, reasons, lane = fast_lane.propose(seen, policies, means, memory.fast_lane, now_s)
+    proposals = (*lifted, *proposals)
     accepted, vetoes, brakes = guardrails.judge(proposals, seen, policies, memory.guardrails, now_s)
     memory = replace(memory, fast_lane=lane, guardrails=brakes)
     if not proposals:

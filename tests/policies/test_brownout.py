@@ -158,3 +158,15 @@ def test_goes_lower_at_once_and_lifts_in_steps_every_half_minute() -> None:
     # 0.3 at once; renewed at 30 s; then 0.2 more each half minute.
     assert ceilings == [0.3, 0.3, 0.5, 0.7, 0.9, 1.0]
     assert memory == BrownoutMemory()
+
+
+def test_what_is_only_told_while_people_stop_us_does_not_stand() -> None:
+    """The brakes veto it. When the pause ends, the first look asks for it as if for the first time."""
+    rules = policies()
+    paused = PolicySet(rules.workloads, kill_switch=True)
+
+    told, _, memory = look(150.0, rules=paused)
+    asked, _, _ = look(150.0, 15.0, memory)
+
+    assert [action.ceiling for action in told] == [action.ceiling for action in asked] != []
+    assert memory.standing == {}

@@ -9,10 +9,13 @@ import pytest
 
 from forecasting.forecast import LEVELS, Forecast
 from policies import planner
-from policies.decision import Reason, ReasonCode, SetFloor
+from policies.brownout import BrownoutMemory, StandingCeiling
+from policies.decision import Action, Reason, ReasonCode, SetBrownout, SetFloor
+from policies.fast_lane import FastLaneMemory
 from policies.memory import Memory, dump, load
 from policies.model import (
     FastSeen,
+    Guardrails,
     Mode,
     Observation,
     PodSeen,
@@ -21,6 +24,8 @@ from policies.model import (
     WorkloadPolicy,
     WorkloadSeen,
 )
+from policies.overload import FastCeiling, OverloadMemory
+from policies.tokens import Dimmed, GuardrailMemory
 
 WEB, API = "shop/web", "shop/api"
 PRIOR = ScalingPolicy(capacity_prior_rps=10.0)
@@ -146,3 +151,55 @@ def test_poor_calibration_stops_no_floor() -> None:
     decisions, _ = planner.decide(observation(), poor, None, Memory(), policies(), 0.0)
 
     assert decisions[0].actions == (SetFloor(WEB, 9, 300.0),)
+
+
+# Ceilings while people stop us
+
+
+def dimmed(fast: bool) -> Memory:
+    """A ceiling that one of the lanes set a moment ago."""
+    standing = {WEB: Dimmed(0.4, fast, until_s=160.0)}
+    slow = BrownoutMemory({} if fast else {WEB: StandingCeiling(0.4, 100.0, 160.0)})
+    own = {WEB: FastCeiling(0.4, 100.0, 160.0, 100.0, 0.0)} if fast else {}
+    lane = FastLaneMemory(overload=OverloadMemory(ceilings=own))
+    return Memory(brownout=slow, fast_lane=lane, guardrails=GuardrailMemory(dimmed=standing))
+
+
+def stopped(by: str) -> PolicySet:
+    rules = policies()
+    if by == "the kill switch":
+        return replace(rules, kill_switch=True)
+    web = replace(rules.workloads[WEB], guardrails=Guardrails(paused=True))
+    return replace(rules, workloads={**rules.workloads, WEB: web})
+
+
+def second(memory: Memory, rules: PolicySet, now_s: float) -> tuple[list[Action], Memory]:
+    seen = FastSeen(now_s, (), (), {WEB: workload(WEB, 63.0)}, gateway_failed_ratio=0.0, gateway_rate_rps=60.0)
+    decisions, memory = planner.decide_fast(seen, memory, rules, now_s)
+    return [action for decision in decisions for action in decision.actions], memory
+
+
+@pytest.mark.parametrize("by", ["the kill switch", "a pause"])
+@pytest.mark.parametrize("fast", [False, True], ids=["planned", "of-the-fast-lane"])
+def test_a_ceiling_is_lifted_as_soon_as_somebody_stops_us(fast: bool, by: str) -> None:
+    actions, memory = second(dimmed(fast), stopped(by), 110.0)
+    assert actions == [SetBrownout(WEB, 1.0, 170.0)]
+
+    actions, _ = second(memory, stopped(by), 111.0)
+    assert actions == []
+
+
+def test_a_ceiling_stays_while_nobody_stops_us() -> None:
+    actions, memory = second(dimmed(fast=False), policies(), 110.0)
+
+    assert actions == [] and WEB in memory.guardrails.dimmed
+
+
+def test_nobody_elses_ceiling_is_lifted_by_a_pause_of_one_policy() -> None:
+    rules = stopped("a pause")
+    memory = dimmed(fast=False)
+    other = replace(memory, guardrails=GuardrailMemory(dimmed={API: Dimmed(0.4, False, until_s=160.0)}))
+
+    actions, after = second(other, rules, 110.0)
+
+    assert actions == [] and API in after.guardrails.dimmed
