@@ -7,10 +7,10 @@ from pathlib import Path
 
 from foresail.actuators import paths
 from foresail.actuators.paths import Kind
-from foresail.actuators.targets import PATRONI_PORT, Management, WorkloadTarget
+from foresail.actuators.targets import PATRONI_PORT, Endpoint, WorkloadTarget
 from foresail.objects.object_state import ObjectState
 from foresail.objects.selectors import Selector
-from foresail.resources.bindings import WorkloadBinding
+from foresail.resources.bindings import EndpointBinding, WorkloadBinding
 
 _KINDS: Mapping[str, Kind] = {"Deployment": paths.DEPLOYMENTS, "StatefulSet": paths.STATEFUL_SETS}
 
@@ -41,22 +41,19 @@ class StateDirectory:
             selector=found.record.selector or Selector(),
             hpa=None if found.hpa is None else found.hpa.meta.name,
             scaled_object=None if found.scaled_object is None else found.scaled_object.meta.name,
-            management=None if binding is None else self._management(binding),
+            drain=None if binding is None else endpoint_of(binding.drain, self._secrets),
+            brownout=None if binding is None else endpoint_of(binding.brownout, self._secrets),
             patroni_port=PATRONI_PORT if database is None else database.rest_port,
-            patroni_credentials_file=None if database is None else self._file(database.credentials_file),
+            patroni_credentials_file=None if database is None else _file(database.credentials_file, self._secrets),
         )
 
-    def _management(self, binding: WorkloadBinding) -> Management | None:
-        """The management listener, None where the policy names neither of its endpoints."""
-        endpoint = binding.drain or binding.brownout
-        if endpoint is None:
-            return None
-        return Management(
-            endpoint.port,
-            drain=binding.drain is not None,
-            brownout=binding.brownout is not None,
-            token_file=self._file(endpoint.token_file),
-        )
 
-    def _file(self, name: str | None) -> Path | None:
-        return None if name is None or self._secrets is None else self._secrets / name
+def endpoint_of(binding: EndpointBinding | None, secrets: Path | None) -> Endpoint | None:
+    """An endpoint as acts ask it, None where the policy names none."""
+    if binding is None:
+        return None
+    return Endpoint(binding.path, binding.port, _file(binding.token_file, secrets))
+
+
+def _file(name: str | None, secrets: Path | None) -> Path | None:
+    return None if name is None or secrets is None else secrets / name

@@ -18,7 +18,7 @@ from foresail.actuators.refusals import RefusalReason
 from foresail.actuators.revert import Reverted, Reverter
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Remembered
-from foresail.actuators.targets import LiveDirectory, Management, WorkloadTarget
+from foresail.actuators.targets import Endpoint, LiveDirectory, WorkloadTarget
 from foresail.objects.selectors import Selector
 from policies.decision import Action, Decision
 from policies.model import Mode
@@ -74,10 +74,22 @@ class Stage:
         settings = ActuatorSettings(zone_shift=True, weights=True, control_token_file=token)
         return Reverter(api, settings, Remembered(), LiveDirectory(api, self.extras), PodHttp(api.check_fence, 5.0))
 
-    def knows(self, management: Management | None = None, route: str | None = None, patroni_port: int = 8008) -> None:
+    def knows(
+        self,
+        drain: Endpoint | None = None,
+        brownout: Endpoint | None = None,
+        route: str | None = None,
+        patroni_port: int = 8008,
+    ) -> None:
         """What no object says about the web workload."""
         self.extras[WEB] = WorkloadTarget(
-            WEB, ("apps/v1", "deployments"), Selector(), management=management, route=route, patroni_port=patroni_port
+            WEB,
+            ("apps/v1", "deployments"),
+            Selector(),
+            drain=drain,
+            brownout=brownout,
+            route=route,
+            patroni_port=patroni_port,
         )
 
     @property

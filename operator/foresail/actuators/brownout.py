@@ -18,11 +18,10 @@ from foresail.actuators.marks import Mark, Value
 from foresail.actuators.patching import ABSENT, Patch, find
 from foresail.actuators.refusals import ActRefused, RefusalReason, Refused
 from foresail.actuators.standing import Plan, Remembered, Stamp, restored, send, written
-from foresail.actuators.targets import Management, WorkloadTarget, control_token
+from foresail.actuators.targets import Endpoint, WorkloadTarget
 from foresail.actuators.traffic import pod_ip, with_ip
 from policies.decision import SetBrownout
 
-PATH = "/-/brownout"
 LIFTED = 1.0
 _SIGNED = "foresail "  # how reasons of ours begin
 
@@ -58,8 +57,8 @@ class Ceilings:
         target = self.find(action.workload)
         if not (math.isfinite(action.ceiling) and 0.0 <= action.ceiling <= LIFTED):
             raise ActRefused(RefusalReason.INVALID, f"{target.key}: a ceiling of {action.ceiling}, it must be 0 to 1")
-        management = _management(target)
-        headers = control_headers(control_token(target, self.token_file))
+        endpoint = _endpoint(target)
+        headers = control_headers(endpoint.token_file or self.token_file)
         pods = self._pods(target)
         if not pods:
             raise ActRefused(RefusalReason.NO_POD_ANSWERED, f"{target.key} has no running pod")
@@ -67,9 +66,9 @@ class Ceilings:
             # The mark goes first: a successor that found it would dim those again that have been told to forget.
             self._told.pop(target.key, None)
             send(self.api, target.path, marks.BROWNOUT, self.memory, lambda seen: restored(seen, Recorded()))
-            return _unless_all(forget(self.http, management, pods, headers), pods)
+            return _unless_all(forget(self.http, endpoint, pods, headers), pods)
         mark = self._record(target, action.ceiling, stamp)
-        return _unless_all(self._tell(target, management, pods, headers, mark, stamp.now_s), pods)
+        return _unless_all(self._tell(target, endpoint, pods, headers, mark, stamp.now_s), pods)
 
     def tend(self, now_s: float) -> list[Refused]:
         """Ceilings that stand reach the processes that began since. Without one it costs no request."""
@@ -77,8 +76,9 @@ class Ceilings:
         for mark in self.memory.standing(marks.BROWNOUT, now_s):
             try:
                 target = self.find(mark.about)
-                headers = control_headers(control_token(target, self.token_file))
-                left = self._tell(target, _management(target), self._pods(target), headers, mark, now_s)
+                endpoint = _endpoint(target)
+                headers = control_headers(endpoint.token_file or self.token_file)
+                left = self._tell(target, endpoint, self._pods(target), headers, mark, now_s)
                 refused += [error.refused for error in left]
             except ActRefused as error:
                 refused.append(error.refused)
@@ -101,7 +101,7 @@ class Ceilings:
     def _tell(
         self,
         target: WorkloadTarget,
-        management: Management,
+        endpoint: Endpoint,
         pods: Sequence[Json],
         headers: dict[str, str],
         mark: Mark,
@@ -119,8 +119,8 @@ class Ceilings:
 
         def dim(pod: Json) -> ActRefused | None:
             try:
-                _check_ours(self.http, management, pod, headers)
-                control(self.http, str(pod_ip(pod)), management.port, "PUT", PATH, headers, body)
+                _check_ours(self.http, endpoint, pod, headers)
+                control(self.http, str(pod_ip(pod)), endpoint, "PUT", headers, body)
             except ActRefused as refused:
                 return refused
             told.add(_process(pod))
@@ -134,13 +134,13 @@ class Ceilings:
         return with_ip(self.api.items(target.pods_path, target.labels))
 
 
-def forget(http: PodHttp, management: Management, pods: Sequence[Json], headers: dict[str, str]) -> list[ActRefused]:
+def forget(http: PodHttp, endpoint: Endpoint, pods: Sequence[Json], headers: dict[str, str]) -> list[ActRefused]:
     """Lifts the ceilings that are ours; what went wrong. A process that does not answer forgets in its own time."""
 
     def lift(pod: Json) -> ActRefused | None:
         try:
-            _check_ours(http, management, pod, headers)
-            control(http, str(pod_ip(pod)), management.port, "DELETE", PATH, headers)
+            _check_ours(http, endpoint, pod, headers)
+            control(http, str(pod_ip(pod)), endpoint, "DELETE", headers)
         except ActRefused as refused:
             return refused
         return None
@@ -159,28 +159,28 @@ def end(
 ) -> str:
     """Takes the mark away, and a ceiling that still lasts: `restored`, or `forgotten` where it has to run out."""
     send(api, path, marks.BROWNOUT, memory, lambda seen: restored(seen, Recorded()))
-    if not lasts:
+    if not lasts or api.dry_run:
         return "restored"  # each process forgot at the mark's own end
     if target is None or http is None:
         return "forgotten"
     try:
         pods = with_ip(api.items(target.pods_path, target.labels))
-        failed = forget(http, _management(target), pods, control_headers(token_file))
+        endpoint = _endpoint(target)
+        failed = forget(http, endpoint, pods, control_headers(endpoint.token_file or token_file))
     except ActRefused:
         return "forgotten"
     return "forgotten" if failed else "restored"
 
 
-def _management(target: WorkloadTarget) -> Management:
-    management = target.management
-    if management is None or not management.brownout:
+def _endpoint(target: WorkloadTarget) -> Endpoint:
+    if target.brownout is None:
         raise ActRefused(RefusalReason.SWITCHED_OFF, f"{target.key}: its policy names no brownout endpoint")
-    return management
+    return target.brownout
 
 
-def _check_ours(http: PodHttp, management: Management, pod: Json, headers: dict[str, str]) -> None:
+def _check_ours(http: PodHttp, endpoint: Endpoint, pod: Json, headers: dict[str, str]) -> None:
     """Raises `NOT_OURS` where somebody else's ceiling stands."""
-    state = control(http, str(pod_ip(pod)), management.port, "GET", PATH, headers).body
+    state = control(http, str(pod_ip(pod)), endpoint, "GET", headers).body
     ceiling, reason = find(state, "ceiling"), find(state, "reason")
     dimmed = isinstance(ceiling, int | float) and ceiling < LIFTED
     if dimmed and isinstance(reason, str) and not reason.startswith(_SIGNED):

@@ -16,7 +16,7 @@ from foresail.actuators.refusals import ActRefused, RefusalReason, Refused
 from foresail.actuators.revert import Reverted, Reverter
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Remembered, Stamp
-from foresail.actuators.targets import Directory, WorkloadTarget, control_token
+from foresail.actuators.targets import Directory, WorkloadTarget
 from foresail.actuators.zone_shifts import ZoneShifts
 from policies.decision import (
     Action,
@@ -131,8 +131,8 @@ class LiveCluster:
                 target = self._find(action.workload)
                 if decision.fast and not action.on:
                     # A pod that answers nobody cannot be told, and the next dead one would wait for the time limit.
-                    target = replace(target, management=None)
-                token = control_token(target, self._settings.control_token_file)
+                    target = replace(target, drain=None)
+                token = self._settings.control_token_file
                 return traffic.set_traffic(self._api, target, action, stamp, self._memory, self._http, token)
             case DetachPod():
                 replacement.detach(self._api, self._find(action.workload), action.pod, stamp, self._memory)

@@ -13,6 +13,7 @@ import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from foresail.actuators.refusals import ActRefused, RefusalReason
+from foresail.actuators.targets import Endpoint
 
 TIMEOUT_S = 2.0
 LONGEST_TTL_S = 3600.0
@@ -79,10 +80,10 @@ def control_headers(token_file: Path | None) -> dict[str, str]:
 
 
 def control(
-    http: PodHttp, ip: str, port: int, method: str, path: str, headers: dict[str, str], body: object = None
+    http: PodHttp, ip: str, endpoint: Endpoint, method: str, headers: dict[str, str], body: object = None
 ) -> Answer:
     """One control request to one pod. Raises `ActRefused` unless the answer is 200."""
-    url = f"http://{_host(ip)}:{port}{path}"
+    url = f"http://{_host(ip)}:{endpoint.port}{endpoint.path}"
     answer = http.request(method, url, headers, body)
     if answer.status == 200:
         return answer

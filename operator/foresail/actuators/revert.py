@@ -18,7 +18,7 @@ from foresail.actuators.paths import Kind
 from foresail.actuators.refusals import HOPELESS, ActRefused, RefusalReason, Refused
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Field, PlainField, Plan, Remembered, restored, send, unsign
-from foresail.actuators.targets import Directory, WorkloadTarget, control_token
+from foresail.actuators.targets import Directory, WorkloadTarget
 from foresail.actuators.traffic import SHIFTED, traffic_on
 from foresail.actuators.weights import ROUTE
 from foresail.actuators.zones import CORDON
@@ -136,13 +136,13 @@ class Reverter:
                 return replacement.end_expired(self.api, seen, self.memory)
             case marks.DRAINED:
                 target = self._target(seen, key)
-                token = control_token(target, self.settings.control_token_file)
+                token = self.settings.control_token_file
                 traffic_on(self.api, path, target, self.memory, self.http, token)
                 return "restored"
             case marks.BROWNOUT:
                 mark = marks.read(seen, key)
                 target = self._target(seen, key)
-                token = control_token(target, self.settings.control_token_file)
+                token = self.settings.control_token_file
                 lasts = mark is not None and mark.expires_at_s > now_s
                 return brownout.end(self.api, path, target if lasts else None, self.memory, self.http, token, lasts)
         fields: dict[str, Field] = {marks.CORDON: CORDON, marks.SHIFTED: SHIFTED, marks.WEIGHTS: ROUTE}

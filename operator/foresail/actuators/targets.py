@@ -19,12 +19,11 @@ PATRONI_PORT = 8008
 
 
 @dataclass(frozen=True, slots=True)
-class Management:
-    """The management listener of a workload's pods (docs/shop-contracts.md)."""
+class Endpoint:
+    """Something that each pod of a workload can be asked for (docs/shop-contracts.md)."""
 
+    path: str
     port: int = MANAGEMENT_PORT
-    drain: bool = True
-    brownout: bool = False
     token_file: Path | None = None  # None: the installation's
 
 
@@ -37,7 +36,8 @@ class WorkloadTarget:
     selector: Selector  # of its pods
     hpa: str | None = None
     scaled_object: str | None = None  # KEDA's, which owns the HPA
-    management: Management | None = None  # None: its pods have no such listener
+    drain: Endpoint | None = None  # None: its pods cannot be told to let go of connections
+    brownout: Endpoint | None = None  # None: they have nothing to dim
     route: str | None = None  # an HTTPRoute whose weights we may write
     patroni_port: int = PATRONI_PORT
     patroni_credentials_file: Path | None = None  # None: the installation's
@@ -75,12 +75,6 @@ class WorkloadTarget:
         return paths.path(paths.PODS, self.namespace, pod)
 
 
-def control_token(target: WorkloadTarget | None, installation: Path | None) -> Path | None:
-    """The file with the token that the workload's pods ask for."""
-    own = None if target is None or target.management is None else target.management.token_file
-    return own or installation
-
-
 class Directory(Protocol):
     """Knows what is behind a workload's name."""
 
@@ -91,7 +85,7 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveDirectory:
-    """Asks the API server each time. `extras` holds what no object says: management listeners and routes."""
+    """Asks the API server each time. `extras` holds what no object says: endpoints of pods and routes."""
 
     api: Api
     extras: Mapping[str, WorkloadTarget] = field(default_factory=dict)
@@ -114,7 +108,8 @@ class LiveDirectory:
                 selector=label_selector(seen, "spec", "selector") or Selector(),
                 hpa=None if hpa is None else hpa["metadata"]["name"],
                 scaled_object=None if hpa is None else _keda_owner(hpa),
-                management=extra.management if extra else None,
+                drain=extra.drain if extra else None,
+                brownout=extra.brownout if extra else None,
                 route=extra.route if extra else None,
                 patroni_port=extra.patroni_port if extra else PATRONI_PORT,
             )

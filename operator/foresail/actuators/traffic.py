@@ -146,10 +146,10 @@ def _control(
     pod: Json, target: WorkloadTarget, method: str, body: object, http: PodHttp, token_file: Path | None
 ) -> list[ActRefused]:
     ip = pod_ip(pod)
-    if target.management is None or not target.management.drain or ip is None:
+    if target.drain is None or ip is None:
         return []
     try:
-        control(http, ip, target.management.port, method, "/-/drain", control_headers(token_file), body)
+        control(http, ip, target.drain, method, control_headers(target.drain.token_file or token_file), body)
     except ActRefused as refused:
         return [refused]
     return []

@@ -66,11 +66,13 @@ def _reverted(
 
     from foresail.actuators.api import Api, OpenFence
     from foresail.actuators.intents import Intents
+    from foresail.actuators.management import PodHttp
     from foresail.actuators.refusals import ActRefused
     from foresail.actuators.revert import Reverted, Reverter
     from foresail.actuators.settings import ActuatorSettings
     from foresail.actuators.standing import Remembered
     from foresail.actuators.undoing import undo_all
+    from foresail.declared_directory import DeclaredDirectory
 
     fence: Fence = OpenFence()
     if take_lease is not None and not dry_run:
@@ -79,7 +81,10 @@ def _reverted(
     api = Api(client, fence, settings.api_timeout_s, dry_run)
     # Kinds that we have no right to are passed over, so all of them may be tried.
     watched = ActuatorSettings(watch_namespaces=settings.watch_namespaces, zone_shift=True, weights=True)
-    reverter = Reverter(api, watched, Remembered())
+    # Drains and ceilings are lifted in the pods too, but a dry run can only ask the API server.
+    directory = None if dry_run else DeclaredDirectory(api, settings.secrets_folder)
+    http = None if dry_run else PodHttp(api.check_fence)
+    reverter = Reverter(api, watched, Remembered(), directory, http)
     if not everything:
         return reverter.expired(time.time())
     if dry_run:

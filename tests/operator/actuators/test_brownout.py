@@ -12,7 +12,7 @@ from act_stage import NOW_S, WEB, Stage, decision, token_file
 from fake_http import Asked, FakeHttp, serving
 
 from foresail.actuators.refusals import RefusalReason
-from foresail.actuators.targets import Management
+from foresail.actuators.targets import Endpoint
 from policies.decision import SetBrownout
 
 TTL_S = 60.0
@@ -45,7 +45,7 @@ class Gateway:
 @pytest.fixture
 def gateway(stage: Stage, tmp_path: Path) -> Iterator[Gateway]:
     with serving() as http:
-        stage.knows(Management(port=http.port, brownout=True))
+        stage.knows(brownout=Endpoint("/-/brownout", http.port))
         stage.settings["control_token_file"] = token_file(tmp_path)
         made = Gateway(http)
         http.answer = made.answer

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
-from act_stage import HPA, NOW_S, WEB, Stage, decision
+from act_stage import HPA, NOW_S, WEB, Stage, decision, row, token_file
 from fake_api import FakeApi
+from fake_http import serving
 from typer.testing import CliRunner
 
 from foresail.actuators.api import Api, OpenFence
@@ -14,10 +16,11 @@ from foresail.actuators.refusals import RefusalReason
 from foresail.actuators.revert import Reverter
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Remembered
+from foresail.actuators.targets import Endpoint
 from foresail.actuators.undoing import seize, undo_all
 from foresail.cli import app
 from foresail.leadership.lease import LeaseApi, LeaseConflict, LeaseRecord, LeaseUnavailable
-from policies.decision import DetachPod, SetFloor, SetTraffic, ShiftZone
+from policies.decision import DetachPod, SetBrownout, SetFloor, SetTraffic, ShiftZone
 
 UNTIL_S = NOW_S + 600.0
 
@@ -270,6 +273,37 @@ def test_the_command_takes_back_everything(stage: Stage, kubeconfig: Path) -> No
     lease = stage.get("leases", "foresail", "foresail")["spec"]
     assert lease["leaseDurationSeconds"] == 600 and lease["holderIdentity"].startswith("revert_")
     assert stage.get("configmaps", "foresail-intents", "foresail")["data"]["intents"] == "[]"
+
+
+def test_the_command_lifts_ceilings_where_policies_say(
+    stage: Stage, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "control").write_text("secret", encoding="utf-8")
+    monkeypatch.setenv("FORESAIL_SECRETS_FOLDER", str(tmp_path))
+    with serving() as gateway:
+        dims = {"target": "web", "port": gateway.port, "tokenFile": "control"}
+        spec = {"targets": [{"name": "web", "workload": {"name": "web"}}], "brownout": dims}
+        stage.api.put(row("foresail.dev/v1alpha1", "ResiliencePolicy", "shop", spec=spec))
+        stage.knows(brownout=Endpoint("/-/brownout", gateway.port, tmp_path / "shop" / "control"))
+        assert stage.cluster().apply(SetBrownout(WEB, 0.4, time.time() + 600.0), decision(), time.time())
+
+        code, output = command(kubeconfig, "--all")
+
+        assert code == 0 and "restored    brownout   /apis/apps/v1/namespaces/shop/deployments/web" in output
+        assert gateway.lines.count("DELETE /-/brownout") == 4 and stage.traces() == []
+        assert {asked.authorization for asked in gateway.asked} == {"Bearer secret"}
+
+
+def test_the_command_leaves_ceilings_to_their_time_where_no_policy_is_left(stage: Stage, kubeconfig: Path) -> None:
+    with serving() as gateway:
+        stage.knows(brownout=Endpoint("/-/brownout", gateway.port))
+        stage.settings["control_token_file"] = token_file(kubeconfig.parent)
+        assert stage.cluster().apply(SetBrownout(WEB, 0.4, time.time() + 600.0), decision(), time.time())
+
+        code, output = command(kubeconfig, "--all")
+
+        assert code == 0 and "forgotten   brownout" in output and stage.traces() == []
 
 
 def test_the_command_finds_nothing_to_do(stage: Stage, kubeconfig: Path) -> None:

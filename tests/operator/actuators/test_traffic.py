@@ -9,7 +9,7 @@ from act_stage import NOW_S, WEB, Stage, decision, pod, row, token_file
 from fake_http import serving
 
 from foresail.actuators.refusals import RefusalReason
-from foresail.actuators.targets import Management
+from foresail.actuators.targets import Endpoint
 from policies.decision import SetTraffic
 
 COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -138,7 +138,7 @@ def test_drains_over_http_after_the_label_is_off(stage: Stage, tmp_path: Path) -
             return 200, {"draining": True}
 
         process.answer = answer
-        stage.knows(Management(port=process.port))
+        stage.knows(drain=Endpoint("/-/drain", process.port))
         stage.settings["control_token_file"] = token_file(tmp_path)
         cluster = stage.cluster()
         assert cluster.apply(OFF, decision("d-3"), NOW_S)
@@ -153,7 +153,7 @@ def test_drains_over_http_after_the_label_is_off(stage: Stage, tmp_path: Path) -
 def test_a_pod_that_answers_nobody_is_not_told(stage: Stage, tmp_path: Path) -> None:
     """Its node is dead: each of its pods would cost the time limit of a request before the next label is written."""
     with serving() as process:
-        stage.knows(Management(port=process.port))
+        stage.knows(drain=Endpoint("/-/drain", process.port))
         stage.settings["control_token_file"] = token_file(tmp_path)
         assert stage.cluster().apply(OFF, decision("f-1", fast=True), NOW_S)
 
@@ -163,7 +163,7 @@ def test_a_pod_that_answers_nobody_is_not_told(stage: Stage, tmp_path: Path) -> 
 def test_a_stuck_process_does_not_keep_its_pod_in_rotation(stage: Stage, tmp_path: Path) -> None:
     with serving() as process:
         process.hang = True
-        stage.knows(Management(port=process.port))
+        stage.knows(drain=Endpoint("/-/drain", process.port))
         stage.settings |= {"control_token_file": token_file(tmp_path), "pod_timeout_s": 0.2}
         assert stage.cluster().apply(OFF, decision(), NOW_S)
 
@@ -172,7 +172,7 @@ def test_a_stuck_process_does_not_keep_its_pod_in_rotation(stage: Stage, tmp_pat
 
 
 def test_a_missing_token_is_said_and_does_not_matter(stage: Stage) -> None:
-    stage.knows(Management(port=1))
+    stage.knows(drain=Endpoint("/-/drain", 1))
 
     assert stage.cluster().apply(OFF, decision(), NOW_S)
     assert [refused.reason for refused in stage.outcomes[-1].partial] == [RefusalReason.NO_CREDENTIALS]

@@ -8,7 +8,7 @@ from pathlib import Path
 import api_objects
 
 from foresail.actuators import paths
-from foresail.actuators.targets import Management
+from foresail.actuators.targets import Endpoint
 from foresail.objects.object_state import ObjectState, Records, joined
 from foresail.objects.parsing import deployment, hpa, scaled_object, stateful_set
 from foresail.resources.bindings import EndpointBinding, PatroniBinding, WorkloadBinding
@@ -52,7 +52,7 @@ def test_a_deployment_is_found_with_its_autoscalers() -> None:
 
     assert found is not None
     assert (found.kind, found.hpa, found.scaled_object) == (paths.DEPLOYMENTS, "web", "web")
-    assert found.selector.pairs == {"app": "web"} and found.management is None
+    assert found.selector.pairs == {"app": "web"} and found.drain is None and found.brownout is None
 
 
 def test_expressions_of_the_selector_reach_the_acts() -> None:
@@ -77,14 +77,24 @@ def test_tokens_lie_in_the_folder_of_the_policys_namespace(tmp_path: Path) -> No
     found = directory(tmp_path, drain=DRAIN, database=PATRONI).find("shop/web")
 
     assert found is not None
-    assert found.management == Management(9091, drain=True, brownout=False, token_file=tmp_path / "shop/control")
+    assert found.drain == Endpoint("/-/drain", 9091, tmp_path / "shop/control") and found.brownout is None
     assert found.patroni_credentials_file == tmp_path / "shop/patroni"
+
+
+def test_each_endpoint_has_its_own_port_path_and_token(tmp_path: Path) -> None:
+    drain, dim = EndpointBinding(9091, "/leave", "shop/leave"), EndpointBinding(9090, "/-/brownout", "shop/control")
+
+    found = directory(tmp_path, drain=drain, brownout=dim).find("shop/web")
+
+    assert found is not None
+    assert found.drain == Endpoint("/leave", 9091, tmp_path / "shop/leave")
+    assert found.brownout == Endpoint("/-/brownout", 9090, tmp_path / "shop/control")
 
 
 def test_without_a_folder_there_are_no_tokens() -> None:
     found = directory(drain=DRAIN).find("shop/web")
 
-    assert found is not None and found.management is not None and found.management.token_file is None
+    assert found is not None and found.drain == Endpoint("/-/drain", 9091, None)
 
 
 def test_what_is_not_there_is_not_found() -> None:
