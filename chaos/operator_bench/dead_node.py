@@ -20,13 +20,14 @@ from typing import Protocol
 
 from chaos.load.records import Record
 from chaos.load.summary import client_health
+from chaos.operator_bench.rotation import Departure
 from chaos.shop_bench.figure import Figure
 from simulation.scoring.downtime import Spell, spells
 
 AT_LEAST, AIM = 0.5, 0.17
 LEAST_STOCK_S = 30.0  # of harm without Foresail, below which a ratio says nothing
 QUIET_S = 20.0  # of load before the node dies
-LASTS_S = 150.0  # of load in all: 50 s until the node is given up, and 30 s of peace after that
+LASTS_S = 125.0  # of load in all: 50 s until the node is given up, and 30 s of peace after that
 
 
 class Arm(StrEnum):
@@ -47,6 +48,7 @@ class Sent:
     killed_s: float
     lasted_s: float
     records: Sequence[Record]
+    departures: tuple[Departure, ...] = ()  # of the node's endpoints
 
 
 class Stage(Protocol):
@@ -66,8 +68,9 @@ class Row:
     """One run. Seconds count from the node's death; 0: clients noticed nothing.
 
     `back_s`: until the last second that clients were down, by the scoreboard's definition (trailing 10 s).
-    `last_bad_s`: until the last request that failed or came late was due. `sound`: clients were served until the node
-    died, and the end of their trouble was seen.
+    `last_bad_s`: until the last request that failed or came late was due. `left_s`: until each of the node's endpoints
+    that had a peer was out of rotation, None: it stayed. `sound`: clients were served until the node died, and the end of
+    their trouble was seen.
     """
 
     pair: int
@@ -79,6 +82,7 @@ class Row:
     last_bad_s: float
     requests: int
     bad: int
+    left_s: tuple[float | None, ...] = ()
 
 
 def measured(pairs: int, stage: Stage, folder: Path, slo_s: float, seed: int) -> Iterator[Row]:
@@ -116,6 +120,7 @@ def judged(pair: int, arm: Arm, sent: Sent, slo_s: float) -> Row:
         last_bad_s=max((due_s - sent.killed_s for due_s in bad), default=0.0),
         requests=sum(one.answered_well or one.bad for one in sent.records),
         bad=len(bad),
+        left_s=tuple(one.left_s for one in sent.departures if not one.last),
     )
 
 
@@ -127,7 +132,7 @@ def read_rows(file: Path) -> tuple[Row, ...]:
             row = json.loads(line)
         except ValueError:
             continue
-        found.append(Row(**{**row, "arm": Arm(row["arm"])}))
+        found.append(Row(**{**row, "arm": Arm(row["arm"]), "left_s": tuple(row["left_s"])}))
     return tuple(found)
 
 
@@ -146,6 +151,8 @@ def figure(rows: Iterable[Row]) -> Figure:
         "stock_last_bad_s": [round(row.last_bad_s, 1) for row in stock],
         "foresail_bad": [row.bad for row in ours],
         "stock_bad": [row.bad for row in stock],
+        "foresail_left_s": [row.left_s for row in ours],
+        "stock_left_s": [row.left_s for row in stock],
     }
     value = sum(row.back_s for row in ours) / harm_s if harm_s >= LEAST_STOCK_S else None
     return Figure("dead node: clients served again, Foresail / stock", value, "", AT_LEAST, AIM, detail=detail)

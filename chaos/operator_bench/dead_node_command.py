@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +21,7 @@ from chaos.load.records import read_records
 from chaos.operator_bench.dead_node import LASTS_S, MODES, QUIET_S, Arm, Sent, figure, measured, read_rows
 from chaos.operator_bench.failover import Clocks
 from chaos.operator_bench.live_shop import LiveShop, live_shop
-from chaos.operator_bench.rotation import RotationFailed, settled
+from chaos.operator_bench.rotation import How, RotationFailed, departures, settled
 from chaos.operator_bench.rotation_command import victim
 
 _MODE_LIMIT_S = 60.0
@@ -71,18 +74,26 @@ class LiveStage:
         words = [sys.executable, "-m", "chaos.operator_bench.visitors", url, str(out), str(self.rps), str(LASTS_S)]
         visitors = threading.Thread(target=self.cluster.execute, args=([*words, str(seed)],))
         visitors.start()
+        killed_at: list[float] = []
+
+        @contextmanager
+        def fault() -> Iterator[None]:
+            killed_at.append(time.time())
+            self.cluster.kill_node(node)
+            yield  # it stays dead until the visitors have gone
+
         try:
             _until_sent(out / "events.json", visitors)
             time.sleep(QUIET_S)
-            killed_at = time.time()
-            self.cluster.kill_node(node)
-            visitors.join()
+            failing = frozenset(one for one in self.shop.endpoints() if one.node == node)
+            rng = random.Random(seed)
+            left = tuple(departures(self.shop, How.DEAD_NODE, failing, fault, rng, Clocks()))
         finally:
             visitors.join()
             self.cluster.start_node(node)
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
         records = tuple(read_records(out / "requests.csv"))
-        return Sent(node, killed_at - float(summary["started_at"]), float(summary["duration_s"]), records)
+        return Sent(node, killed_at[0] - float(summary["started_at"]), float(summary["duration_s"]), records, left)
 
 
 def _until_sent(events: Path, visitors: threading.Thread) -> None:
