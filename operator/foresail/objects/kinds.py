@@ -40,7 +40,6 @@ SCALED_OBJECTS = Kind("scaledobjects", "/apis/keda.sh/v1alpha1", parsing.scaled_
 BUDGETS = Kind("poddisruptionbudgets", "/apis/policy/v1", parsing.budget, needed=False)
 QUOTAS = Kind("resourcequotas", "/api/v1", parsing.quota, needed=False)
 SERVICES = Kind("services", "/api/v1", parsing.service, needed=False)
-NAMESPACES = Kind("namespaces", "/api/v1", parsing.namespace, namespaced=False, needed=False)
 
 KINDS = (
     PODS,
@@ -53,5 +52,4 @@ KINDS = (
     BUDGETS,
     QUOTAS,
     SERVICES,
-    NAMESPACES,
 )

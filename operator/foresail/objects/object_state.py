@@ -12,7 +12,6 @@ from foresail.objects.ownership import PodOwners
 from foresail.objects.records import (
     BudgetRecord,
     HpaRecord,
-    NamespaceRecord,
     NodeRecord,
     PodRecord,
     QuotaRecord,
@@ -31,7 +30,7 @@ _TERMINAL = ("Succeeded", "Failed")
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What the caches hold, by `namespace/name` (nodes and namespaces by name)."""
+    """What the caches hold, by `namespace/name` (nodes by name)."""
 
     pods: Mapping[str, PodRecord] = field(default_factory=dict)
     nodes: Mapping[str, NodeRecord] = field(default_factory=dict)
@@ -43,7 +42,6 @@ class Records:
     budgets: Mapping[str, BudgetRecord] = field(default_factory=dict)
     quotas: Mapping[str, QuotaRecord] = field(default_factory=dict)
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
-    namespaces: Mapping[str, NamespaceRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,6 @@ class ObjectState:
     workloads: Mapping[str, WorkloadObjects]
     nodes: Mapping[str, NodeRecord]
     pods: Mapping[str, PodRecord]
-    namespaces: Mapping[str, NamespaceRecord] = field(default_factory=dict)
     ambiguous: frozenset[str] = frozenset()
     sees_all_pods: bool = True  # False: only some namespaces are watched, so nobody knows how full nodes are
 
@@ -117,7 +114,6 @@ def joined(records: Records, sees_all_pods: bool = True) -> ObjectState:
         },
         nodes=records.nodes,
         pods=records.pods,
-        namespaces=records.namespaces,
         ambiguous=frozenset(records.deployments.keys() & records.stateful_sets.keys()),
         sees_all_pods=sees_all_pods,
     )

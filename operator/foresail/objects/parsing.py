@@ -11,7 +11,6 @@ from foresail.objects.records import (
     BudgetRecord,
     HpaRecord,
     Meta,
-    NamespaceRecord,
     NodeRecord,
     Owner,
     PodRecord,
@@ -228,11 +227,6 @@ def service(value: Json) -> ServiceRecord | None:
         return None
     pairs = strings(value, "spec", "selector")
     return ServiceRecord(found, Selector(pairs) if pairs else None, text(value, "spec", "clusterIP") == "None")
-
-
-def namespace(value: Json) -> NamespaceRecord | None:
-    found = meta(value)
-    return None if found is None else NamespaceRecord(found)
 
 
 def _replicas(value: Json) -> int:

@@ -185,8 +185,3 @@ class ServiceRecord:
     meta: Meta
     selector: Selector | None
     headless: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class NamespaceRecord:
-    meta: Meta
