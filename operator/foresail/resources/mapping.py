@@ -39,14 +39,6 @@ class _Claim:
     workload: WorkloadRef
 
 
-def to_policies(
-    resources: Iterable[PolicyResource], workloads: Iterable[WorkloadRef], now_s: float, kill_switch: bool = False
-) -> tuple[PolicySet, tuple[Problem, ...]]:
-    """What the decision core is told, and what is wrong with the resources. See `mapped` for the adapters' share."""
-    answer = mapped(resources, workloads, now_s, kill_switch)
-    return answer.policies, answer.problems
-
-
 def mapped(
     resources: Iterable[PolicyResource], workloads: Iterable[WorkloadRef], now_s: float, kill_switch: bool = False
 ) -> Mapped:

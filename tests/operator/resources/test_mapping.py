@@ -8,7 +8,7 @@ import pytest
 from policies_as_written import CART, GATEWAY, POSTGRES, body, event, policy
 
 from foresail.resources.bindings import EndpointBinding, PatroniBinding
-from foresail.resources.mapping import mapped, to_policies
+from foresail.resources.mapping import mapped
 from foresail.resources.matching import WorkloadRef, one_of_each_name
 from foresail.resources.metric_sources import FailureSignalKind, MetricPreset, MetricSignal
 from foresail.resources.policy_resource import read_policy
@@ -35,15 +35,16 @@ SHOP = (
 
 
 def policies_of(*resources, workloads=SHOP):
-    return to_policies(resources, workloads, NOW_S)[0].workloads
+    return mapped(resources, workloads, NOW_S).policies.workloads
 
 
 def problems_of(*resources, workloads=SHOP):
-    return to_policies(resources, workloads, NOW_S)[1]
+    return mapped(resources, workloads, NOW_S).problems
 
 
 def test_defaults_are_the_cores_own_except_that_a_policy_only_observes():
-    policies, problems = to_policies([policy()], SHOP, NOW_S)
+    found = mapped([policy()], SHOP, NOW_S)
+    policies, problems = found.policies, found.problems
 
     assert policies == PolicySet({"shop/gateway": WorkloadPolicy("shop/gateway", mode=Mode.OBSERVE)})
     assert problems == ()
@@ -225,7 +226,8 @@ def test_an_entry_that_is_several_workloads_drives_nobody():
         "drivenBy": "gateway",
     }
 
-    policies, problems = to_policies([policy(targets=[web, driven])], SHOP, NOW_S)
+    found = mapped([policy(targets=[web, driven])], SHOP, NOW_S)
+    policies, problems = found.policies, found.problems
 
     assert policies.workloads["shop/postgres"].entry is None
     assert [(p.kind, p.field) for p in problems] == [(ProblemKind.ENTRY_UNCLEAR, "spec.targets[1].drivenBy")]
@@ -235,7 +237,7 @@ def test_an_entry_that_is_several_workloads_drives_nobody():
 def test_pause_and_kill_switch_reach_the_guardrails():
     paused = replace(policy(), paused=True)
 
-    policies, _ = to_policies([paused], SHOP, NOW_S, kill_switch=True)
+    policies = mapped([paused], SHOP, NOW_S, kill_switch=True).policies
 
     assert policies.workloads["shop/gateway"].guardrails.paused
     assert policies.kill_switch
@@ -244,7 +246,7 @@ def test_pause_and_kill_switch_reach_the_guardrails():
 def test_an_event_without_targets_concerns_every_entry_and_what_it_drives():
     resource = policy(targets=[GATEWAY, CART, POSTGRES], events=[event()])
 
-    policies, _ = to_policies([resource], SHOP, NOW_S)
+    policies = mapped([resource], SHOP, NOW_S).policies
 
     assert [name for name, one in policies.workloads.items() if one.events] == ["shop/gateway"]
     (told,) = declared_events(policies)
