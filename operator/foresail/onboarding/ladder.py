@@ -45,7 +45,10 @@ def _answer(candidate: Candidate, rung: Rung, check: Callable[[Candidate], str])
     try:
         return RungAnswer(rung, True, check(candidate))
     except ActRefused as refused:
-        return RungAnswer(rung, False, refused.refused.detail)
+        # That one sends people here, where the steps are listed.
+        unheard = refused.reason is RefusalReason.NO_SERVICE_LISTENS
+        why = "no Service that selects its pods selects by the traffic label yet" if unheard else refused.refused.detail
+        return RungAnswer(rung, False, why)
 
 
 def _observe(candidate: Candidate) -> str:

@@ -43,7 +43,9 @@ def test_a_workload_in_order_can_climb_up_to_replacement():
 @pytest.mark.parametrize(
     ("objects", "rung", "said"),
     [
-        pytest.param([deployment(label=None), service(label=False)], Rung.DRAIN, "no Service that selects", id="label"),
+        pytest.param(
+            [deployment(label=None), service(label=False)], Rung.DRAIN, "selects by the traffic label yet", id="label"
+        ),
         pytest.param([deployment(replicas=1), service()], Rung.DRAIN, "no Ready endpoint left", id="last-endpoint"),
         pytest.param(
             [deployment(strategy={"type": "Recreate"}), service()], Rung.REPLACE, "strategy Recreate", id="recreate"
