@@ -69,8 +69,8 @@ class Row:
 
     `back_s`: until the last second that clients were down, by the scoreboard's definition (trailing 10 s).
     `last_bad_s`: until the last request that failed or came late was due. `left_s`: until each of the node's endpoints
-    that had a peer was out of rotation, None: it stayed. `sound`: clients were served until the node died, and the end of
-    their trouble was seen.
+    that had a peer was out of rotation, None: it stayed. `sound`: clients were served until the node died, and the end
+    of their trouble was seen.
     """
 
     pair: int

@@ -6,20 +6,22 @@ import pytest
 
 from chaos.load.records import Record, Verdict
 from chaos.operator_bench.dead_node import Arm, Row, Sent, figure, judged, measured, read_rows
+from chaos.operator_bench.rotation import Departure, How
 
 KILLED_S, LASTS_S = 20.0, 150.0
+LEFT = (
+    Departure(How.DEAD_NODE, "cart", "cart-1", "node-3", last=False, left_s=2.5),
+    Departure(How.DEAD_NODE, "gateway", "gateway-1", "node-3", last=False, left_s=None),
+    Departure(How.DEAD_NODE, "pricing", "pricing-1", "node-3", last=True, left_s=None),
+)
 
 
 def sent(bad_from_s: float, bad_until_s: float, node: str = "node-3") -> Sent:
     """Ten requests a second, of which all fail for a while."""
     due = [tenth / 10.0 for tenth in range(int(LASTS_S * 10))]
     verdicts = [Verdict.FAILED if bad_from_s <= due_s < bad_until_s else Verdict.OK for due_s in due]
-    return Sent(
-        node,
-        KILLED_S,
-        LASTS_S,
-        [Record(due_s, "product", verdict) for due_s, verdict in zip(due, verdicts, strict=True)],
-    )
+    records = [Record(due_s, "product", verdict) for due_s, verdict in zip(due, verdicts, strict=True)]
+    return Sent(node, KILLED_S, LASTS_S, records, LEFT)
 
 
 class FakeStage:
@@ -40,6 +42,7 @@ def test_a_run_is_judged_by_what_clients_had() -> None:
 
     assert row.sound and row.bad == 520 and row.requests == 1500
     assert row.last_bad_s == pytest.approx(51.9)
+    assert row.left_s == (2.5, None)
     # Trailing ten seconds: down until the last bad request has left them.
     assert row.back_s == pytest.approx(62.0, abs=1.1)
 
@@ -74,9 +77,7 @@ def test_each_pair_has_both_arms_and_the_same_visitors(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_measurement_goes_on(tmp_path: Path) -> None:
-    runs = measured(2, FakeStage(), tmp_path, 1.0, seed=1)
-    next(runs)
-    runs.close()
+    next(measured(2, FakeStage(), tmp_path, 1.0, seed=1))
     with (tmp_path / "rows.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"pair": 1, "ar')
 
