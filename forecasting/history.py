@@ -71,7 +71,7 @@ def clean(request: ForecastRequest, now_s: float, longest: int = LONGEST_HISTORY
     if raw.shape[1] == 0:
         return _nothing(dict.fromkeys(request.series, NoForecastReason.EMPTY))
     raw = raw[:, -(longest + 1) :]
-    infinite = np.abs(raw) > LARGEST_VALUE  # false for NaN
+    infinite = (raw > LARGEST_VALUE) | (raw < -LARGEST_VALUE)  # false for NaN
     if infinite.any():
         raw = np.where(infinite, np.nan, raw)
     raw = _rates_of_counters(raw, request.kinds, request.step_s)[:, -longest:]

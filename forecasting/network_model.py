@@ -29,8 +29,8 @@ from forecasting.onnx_session import ModelFailed, ModelRefused, OnnxSession
 from forecasting.quantiles import MEDIAN
 
 CARD_FILE = "card.json"
-#: Rows of one pass of the network: more do not fit the cache and are no faster.
-ROWS_AT_ONCE = 64
+#: Rows of one pass of the network: more are no faster, and onnxruntime keeps the memory of the largest pass.
+ROWS_AT_ONCE = 16
 #: Levels of the futures that a roll-out follows; each stands for a fifth of all futures.
 FOLLOWED_LEVELS = (0.10, 0.30, 0.50, 0.70, 0.90)
 #: Fewer known points than this are not what the network was trained on.

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from forecasting import served_state as states
-from forecasting.answer import answered, joined, silent
+from forecasting.answer import answered, silent, taken_in
 from forecasting.atoms import snapped
 from forecasting.baselines import Baseline, one_filter
 from forecasting.calibration import corrected, forgetting, issued, observed
@@ -158,7 +158,7 @@ class GenerativeForecaster:
     ) -> tuple[Forecast, ServedState]:
         """`forecast` with the standby's for series that are not the network's, or on which it failed."""
         own, standby = self.standby.forecast(request.only(rows), state.standby, now_s, rng)
-        whole = joined(forecast, own, rows)
+        whole = taken_in(forecast, own, rows)
         return replace(whole, unavailable={**whole.unavailable, **own.unavailable}), replace(state, standby=standby)
 
 

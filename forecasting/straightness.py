@@ -30,8 +30,8 @@ def straight(values: Floats, known: Bools) -> Bools:
 
 def _beyond(newest: Floats, earlier: Floats, known: Bools) -> Bools:
     """Whether the newest value is out of the range of the earlier ones, `(rows,)`; true if there are none."""
-    highest = np.where(known, earlier, -np.inf).max(axis=1, initial=-np.inf)
-    lowest = np.where(known, earlier, np.inf).min(axis=1, initial=np.inf)
+    highest = earlier.max(axis=1, initial=-np.inf, where=known)
+    lowest = earlier.min(axis=1, initial=np.inf, where=known)
     return np.asarray((newest > highest) | (newest < lowest))
 
 

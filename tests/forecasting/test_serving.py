@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from forecasting import serving
+from forecasting.answer import joined, silent
 from forecasting.forecast import LEVELS, DeclaredEvent, Floats, Forecast, ForecastRequest, NoForecastReason, SeriesKind
 from forecasting.network_model import NetworkModel
 from forecasting.onnx_session import ModelFailed, ModelRefused
@@ -223,3 +224,14 @@ def test_serving_and_the_command_line_import_no_training_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_forecast_that_others_are_joined_to_stays_as_it_was() -> None:
+    request = ForecastRequest(("a", "b"), np.ones((2, 64)), 15.0, 1e9, 64)
+    mine, other = silent(request, "mine", {}, 1e9), silent(request.only(np.array([1])), "other", {}, 1e9)
+    other.quantiles[:] = 7.0
+
+    whole = joined(mine, other, np.array([1]))
+
+    assert np.isnan(mine.quantiles).all()
+    assert (whole.quantiles[1] == 7.0).all() and np.isnan(whole.quantiles[0]).all()
