@@ -23,6 +23,7 @@ from chaos.clusters.providers import BARE, bare_cluster, folders_here, running_c
 REUSED = "FORESAIL_E2E_CLUSTER"
 #: Where the cluster's own Prometheus answers, in its network.
 PROMETHEUS = "http://198.18.0.1:9090"
+IMAGES = ("operator", "shop", "stores")
 SHOP, LIGHT, OPERATOR = "shop", "light", "foresail"
 
 
@@ -54,7 +55,7 @@ def stage(home: Path, environment: Mapping[str, str] = os.environ) -> Iterator[S
         return
     folders, name = folders_here(environment), f"e2e-{os.getpid()}"
     take_down_abandoned(folders, ("e2e",))
-    images = tuple(current_image(recipe, folders.images) for recipe in RECIPES.values())
+    images = tuple(current_image(RECIPES[what], folders.images) for what in IMAGES)
     made = bare_cluster(ClusterPlan(name=name, prometheus=True, images=images), folders, lambda _: None)
     try:
         made.up()
