@@ -51,16 +51,18 @@ def answered(
     # A sum is finite where all of it is: values are smaller than `history.LARGEST_VALUE`.
     broken = ~np.isfinite(quantiles.sum(axis=(1, 2)) + paths.sum(axis=(1, 2)))
     failed = {request.series[row]: NoForecastReason.MODEL_FAILED for row in rows[broken]}
-    right = rows[~broken]
+    # Without a copy where nothing is broken, as good as always.
+    good = np.flatnonzero(~broken) if broken.any() else slice(None)
+    right = rows[good]
     if right.size == len(request.series):
         forecast = _whole(request, model, said, now_s)
     else:
         forecast = silent(request, model, {**reasons, **failed}, now_s)
-        forecast.quantiles[right], forecast.paths[right] = quantiles[~broken], paths[~broken]
+        forecast.quantiles[right], forecast.paths[right] = quantiles[good], paths[good]
 
     def scattered(values: Floats) -> Floats:
         everywhere = np.full(len(request.series), np.nan)
-        everywhere[right] = values[~broken]
+        everywhere[right] = values[good]
         return everywhere
 
     return replace(

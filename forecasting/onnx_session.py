@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 #: Larger files are refused: no model of ours comes near.
 LARGEST_FILE_BYTES = 512 * 1024 * 1024
@@ -27,12 +31,14 @@ class ModelFailed(Exception):
 
 
 class OnnxSession:
-    """A network ready to run. Safe to share between threads; `threads` is how many cores one run may use.
+    """A network ready to run. Safe to share between threads.
+
+    `threads` is how many cores one run may use, `at_once` how many runs `each` does at the same time.
 
     Raises `ModelRefused` if the file does not have the given `sha256`, is a pickle, or is no ONNX model.
     """
 
-    def __init__(self, path: Path, sha256: str, *, threads: int = 2) -> None:
+    def __init__(self, path: Path, sha256: str, *, threads: int = 2, at_once: int = 1) -> None:
         data = _checked(path, sha256)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -44,6 +50,7 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ModelRefused(f"{path}: no ONNX model that this version can run: {error}") from error
+        self._at_once = at_once
         self.input_names: tuple[str, ...] = tuple(node.name for node in self._session.get_inputs())
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[np.float32]]:
@@ -53,6 +60,14 @@ class OnnxSession:
         except Exception as error:
             raise ModelFailed(str(error)) from error
         return outputs
+
+    def each(self, act: Callable[[T], R], things: Iterable[T]) -> list[R]:
+        """What `act`, which runs the network, makes of each of them, in their order. The first exception is raised."""
+        waiting = list(things)
+        if len(waiting) < 2 or self._at_once < 2:
+            return [act(thing) for thing in waiting]
+        with ThreadPoolExecutor(self._at_once, thread_name_prefix="onnx") as pool:
+            return list(pool.map(act, waiting))
 
 
 def sha256_of(path: Path) -> str:

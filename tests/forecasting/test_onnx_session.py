@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -51,3 +52,21 @@ def test_wrong_inputs_fail_with_a_name_of_ours() -> None:
     session = OnnxSession(MODEL, sha256_of(MODEL), threads=1)
     with pytest.raises(ModelFailed):
         session.run({"context": np.zeros((1, 3), dtype=np.float32)})
+
+
+def test_runs_at_the_same_time_are_told_in_their_order() -> None:
+    session = OnnxSession(MODEL, sha256_of(MODEL), threads=1, at_once=2)
+    together = Barrier(2, timeout=30.0)
+
+    def squared(number: int) -> int:
+        together.wait()  # breaks unless two are at work
+        return number**2
+
+    assert session.each(squared, range(6)) == [0, 1, 4, 9, 16, 25]
+
+
+def test_a_run_that_fails_fails_all_of_them() -> None:
+    session = OnnxSession(MODEL, sha256_of(MODEL), threads=1, at_once=2)
+
+    with pytest.raises(ModelFailed):
+        session.each(lambda number: session.run({}), range(3))

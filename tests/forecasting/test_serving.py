@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from forecasting import serving
+from forecasting import network_model, serving
 from forecasting.answer import joined, silent
 from forecasting.forecast import LEVELS, DeclaredEvent, Floats, Forecast, ForecastRequest, NoForecastReason, SeriesKind
 from forecasting.network_model import NetworkModel
@@ -156,6 +156,9 @@ class BrokenSession:
 
     nonsense_rows: tuple[int, ...] = ()
 
+    def each(self, act: Any, things: Any) -> list[Any]:
+        return [act(thing) for thing in things]
+
     def run(self, inputs: Any) -> Any:
         if not self.nonsense_rows:
             raise ModelFailed("out of memory")
@@ -235,3 +238,17 @@ def test_a_forecast_that_others_are_joined_to_stays_as_it_was() -> None:
 
     assert np.isnan(mine.quantiles).all()
     assert (whole.quantiles[1] == 7.0).all() and np.isnan(whole.quantiles[0]).all()
+
+
+def test_how_many_rows_pass_the_network_at_once_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.abs(20.0 + np.random.default_rng(5).normal(size=(41, 600)))
+    request = ForecastRequest(tuple(f"s{row}" for row in range(41)), values, 15.0, 1e9, 64)
+
+    def said(threads: int, rows: int) -> Forecast:
+        monkeypatch.setattr(network_model, "ROWS_AT_ONCE", rows)
+        forecaster = default_forecaster(threads=threads)
+        return forecaster.forecast(request, None, 1e9, np.random.default_rng(6))[0]
+
+    alone, together = said(threads=1, rows=41), said(threads=2, rows=16)
+
+    assert np.array_equal(alone.quantiles, together.quantiles) and np.array_equal(alone.paths, together.paths)

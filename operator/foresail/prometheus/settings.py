@@ -68,7 +68,7 @@ class Reading:
     tick_budget_s: float = 8.0  # of a tick of 15 s, for all queries together
     demand_points: int = LONGEST_CONTEXT  # × 15 s: what the forecaster's coarse resolution reaches back to
     signal_points: int = 120  # × 60 s: what the policies were tuned with
-    largest_fill: int = 200_000  # samples of one range query
+    largest_fill: int = 100_000  # samples of one range query; as JSON objects they take 300 times as many bytes
     fills_per_tick: int = 2  # range queries that fill older history, or gaps, beside a tick's own queries
     replication_lag_limit_s: float = 20.0  # a standby further behind loses too much in a failover
     rejected_ratio: float = 0.02  # of offered demand, from which on it counts as censored
