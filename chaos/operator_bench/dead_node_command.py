@@ -22,7 +22,7 @@ from chaos.operator_bench.dead_node import LASTS_S, MODES, QUIET_S, Arm, Sent, f
 from chaos.operator_bench.failover import Clocks
 from chaos.operator_bench.live_shop import LiveShop, live_shop
 from chaos.operator_bench.rotation import How, RotationFailed, departures, settled
-from chaos.operator_bench.rotation_command import victim
+from chaos.operator_bench.silencing import victim
 
 _MODE_LIMIT_S = 60.0
 _START_LIMIT_S = 60.0

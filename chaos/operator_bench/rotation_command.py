@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chaos.clusters.bare.pod_processes import container_processes
 from chaos.clusters.cluster import Cluster
 from chaos.clusters.providers import BARE, running_cluster
 from chaos.operator_bench.failover import Clocks
 from chaos.operator_bench.live_shop import LiveShop, live_shop
 from chaos.operator_bench.rotation import Departure, How, RotationFailed, departures, figure, hung_one, settled
+from chaos.operator_bench.silencing import powerless, stopped, victim
 
 
 def measure(
@@ -50,38 +47,6 @@ def measure(
         raise typer.Exit(1) from None
     measured = figure(found, how)
     typer.echo(f"{measured.name}: {measured.value} {measured.unit}, {measured.verdict}; {measured.detail}")
-
-
-def victim(shop: LiveShop) -> str:
-    """A node whose loss the shop can survive, without the leader of the operator. Raises `RotationFailed`."""
-    fit = shop.nodes() - shop.irreplaceable()
-    chosen = sorted(fit - {shop.leaders_node()}) or sorted(fit)
-    if not chosen:
-        raise RotationFailed("every node holds Redis or the primary")
-    return chosen[0]
-
-
-@contextmanager
-def stopped(uid: str) -> Iterator[None]:
-    """The pod's processes stand still, with their connections open."""
-    pids = container_processes(uid)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):  # the kubelet may have lost patience
-                os.kill(pid, signal.SIGCONT)
-
-
-@contextmanager
-def powerless(cluster: Cluster, node: str) -> Iterator[None]:
-    cluster.kill_node(node)
-    try:
-        yield
-    finally:
-        cluster.start_node(node)
 
 
 def _silenced(shop: LiveShop, cluster: Cluster, how: How, node: str | None, rng: random.Random) -> Iterator[Departure]:
