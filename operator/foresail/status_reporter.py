@@ -19,7 +19,7 @@ from foresail.resources.news import Said, news
 from foresail.resources.policy_resource import PolicyResource
 from foresail.resources.problems import PolicyName
 from foresail.resources.reporting import status_of
-from foresail.resources.shown import calibration_shown, forecasts_shown
+from foresail.resources.shown import DemandShown, calibration_shown, demand_shown, forecasts_shown
 from foresail.resources.status import Status
 from foresail.tick_report import TakeOver, TickReport
 from policies.decision import Action, Decision
@@ -55,10 +55,10 @@ class StatusReporter:
         if report.fast:
             return
         new, self._new = tuple(self._new), []
-        declared = self._declared.mapped(report.at_s)
+        declared, demand = self._declared.mapped(report.at_s), demand_shown(report.demand)
         for resource in self._store.snapshot().resources:
             before = self._poster.written(resource.name) or self._store.status(resource.name)
-            status = self._status(resource, declared, report, new, before)
+            status = self._status(resource, declared, report, demand, new, before)
             if status != before:
                 self._poster.offer(resource, status)
 
@@ -70,6 +70,7 @@ class StatusReporter:
         resource: PolicyResource,
         declared: Mapped,
         report: TickReport,
+        demand: DemandShown | None,
         new: tuple[Decision, ...],
         before: Status | None,
     ) -> Status:
@@ -78,7 +79,7 @@ class StatusReporter:
         decisions = [decision for decision in report.decisions if decision.workload in members]
         floors = {name: state.floor for name, state in report.memory.scaling.items() if name in members}
         shown = before or Status()
-        calibration = calibration_shown(own, report.demand, report.memory.trust, shown.calibration)
+        calibration = calibration_shown(own, demand, report.memory.trust, shown.calibration)
         conditions = conditions_of(
             resource,
             declared.problems_of(resource.name),
@@ -97,7 +98,7 @@ class StatusReporter:
             conditions,
             report.at_s,
             workloads=own,
-            forecasts=forecasts_shown(own, report.demand, shown.forecasts),
+            forecasts=forecasts_shown(own, demand, shown.forecasts),
             before=before,
         )
 

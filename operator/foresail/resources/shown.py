@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import floor, isfinite, log10
 
@@ -81,26 +82,54 @@ def floor_in_short(floors: Sequence[FloorShown]) -> str:
     return f"{', '.join(told[:2])}{more}"[:317]
 
 
+@dataclass(frozen=True, slots=True)
+class DemandShown:
+    """What there is to show of one demand forecast, read once for all policies.
+
+    `rows` are those of workloads that have a forecast; `likely_rps` and `high_rps` `(series,)` are of its highest
+    moment.
+    """
+
+    forecast: Forecast
+    rows: Mapping[str, int]
+    likely_rps: Floats
+    high_rps: Floats
+
+    def rows_of(self, workloads: Iterable[str]) -> list[int]:
+        return sorted(self.rows[name] for name in set(workloads) if name in self.rows)
+
+
+def demand_shown(demand: Forecast | None) -> DemandShown | None:
+    if demand is None:
+        return None
+    peaks, lowest = demand.paths.max(axis=2), demand.paths.min(axis=(1, 2))
+    finite = np.isfinite(peaks).all(axis=1) & np.isfinite(lowest)
+    likely_rps, high_rps = np.quantile(np.where(finite[:, None], peaks, 0.0), (0.5, 0.95), axis=1)
+    told = finite.tolist()
+    rows = {name: row for row, name in enumerate(demand.series) if told[row] and name not in demand.unavailable}
+    return DemandShown(demand, rows, likely_rps, high_rps)
+
+
 def forecasts_shown(
-    workloads: Collection[str], demand: Forecast | None, before: Iterable[ForecastShown]
+    workloads: Collection[str], demand: DemandShown | None, before: Iterable[ForecastShown]
 ) -> tuple[ForecastShown, ...]:
     """Demand ahead of the workloads with the most of it; what has hardly moved stays as it was written."""
     if demand is None:
         return ()
     known = {shown.workload: shown for shown in before}
-    found = [_forecast(name, demand.paths[row], demand) for row, name in _rows(workloads, demand)]
+    found = [_forecast(row, demand) for row in demand.rows_of(workloads)]
     found.sort(key=lambda shown: -shown.high_requests_per_second)
     kept = (_as_before(shown, known.get(shown.workload)) for shown in found[:MOST_FORECASTS])
     return tuple(sorted(kept, key=lambda shown: shown.workload))
 
 
 def calibration_shown(
-    workloads: Collection[str], demand: Forecast | None, trust: TrustMemory, before: CalibrationShown | None
+    workloads: Collection[str], demand: DemandShown | None, trust: TrustMemory, before: CalibrationShown | None
 ) -> CalibrationShown:
     """How good the workloads' forecasts have been, and which of them have lost trust."""
-    rows = [] if demand is None else [row for row, _ in _rows(workloads, demand)]
-    coverage = None if demand is None else _mean(demand.coverage, rows)
-    skill = None if demand is None else _mean(demand.skill, rows)
+    rows = [] if demand is None else demand.rows_of(workloads)
+    coverage = None if demand is None else _mean(demand.forecast.coverage, rows)
+    skill = None if demand is None else _mean(demand.forecast.skill, rows)
     doubted = sorted(name for name in trust.doubted if _belongs(name, workloads))
     verdict = Verdict.POOR if doubted else Verdict.LEARNING if coverage is None else Verdict.GOOD
     return CalibrationShown(
@@ -111,24 +140,15 @@ def calibration_shown(
     )
 
 
-def _rows(workloads: Collection[str], demand: Forecast) -> list[tuple[int, str]]:
-    wanted = set(workloads)
-    return [
-        (row, name)
-        for row, name in enumerate(demand.series)
-        if name in wanted and name not in demand.unavailable and np.isfinite(demand.paths[row]).all()
-    ]
-
-
-def _forecast(workload: str, paths: Floats, demand: Forecast) -> ForecastShown:
-    likely, high = np.quantile(paths.max(axis=1), (0.5, 0.95)).tolist()
+def _forecast(row: int, demand: DemandShown) -> ForecastShown:
+    forecast = demand.forecast
     return ForecastShown(
-        workload=workload,
-        likely_requests_per_second=_rounded(likely),
-        high_requests_per_second=_rounded(high),
-        horizon_seconds=round(demand.steps * demand.step_s),
-        at=iso(demand.issued_at_s),
-        model=demand.model[:63],
+        workload=forecast.series[row],
+        likely_requests_per_second=_rounded(float(demand.likely_rps[row])),
+        high_requests_per_second=_rounded(float(demand.high_rps[row])),
+        horizon_seconds=round(forecast.steps * forecast.step_s),
+        at=iso(forecast.issued_at_s),
+        model=forecast.model[:63],
     )
 
 

@@ -19,7 +19,7 @@ from foresail.resources.news import news
 from foresail.resources.policy_resource import read_policy
 from foresail.resources.problems import PolicyName, Problem, ProblemKind
 from foresail.resources.reporting import MOST_BYTES, read_status, status_of
-from foresail.resources.shown import calibration_shown, forecasts_shown, iso
+from foresail.resources.shown import calibration_shown, demand_shown, forecasts_shown, iso
 from foresail.resources.status import (
     MOST_DECISIONS,
     MOST_FLOORS,
@@ -303,10 +303,10 @@ def test_before_the_first_tick_nothing_is_claimed():
 
 
 def test_forecasts_are_rounded_and_stay_until_they_move():
-    (first,) = forecasts_shown((WEB,), forecast(123.4), ())
-    near = forecasts_shown((WEB,), forecast(131.0, at_s=NOW_S + 60.0), (first,))
-    far = forecasts_shown((WEB,), forecast(150.0, at_s=NOW_S + 60.0), (first,))
-    soon = forecasts_shown((WEB,), forecast(150.0, at_s=NOW_S + 15.0), (first,))
+    (first,) = forecasts_shown((WEB,), demand_shown(forecast(123.4)), ())
+    near = forecasts_shown((WEB,), demand_shown(forecast(131.0, at_s=NOW_S + 60.0)), (first,))
+    far = forecasts_shown((WEB,), demand_shown(forecast(150.0, at_s=NOW_S + 60.0)), (first,))
+    soon = forecasts_shown((WEB,), demand_shown(forecast(150.0, at_s=NOW_S + 15.0)), (first,))
 
     assert first.likely_requests_per_second == first.high_requests_per_second == 120.0
     assert first.horizon_seconds == 45
@@ -316,7 +316,7 @@ def test_forecasts_are_rounded_and_stay_until_they_move():
 
 def test_without_a_forecast_none_is_shown():
     assert forecasts_shown((WEB,), None, ()) == ()
-    assert forecasts_shown((WEB,), forecast(float("nan")), ()) == ()
+    assert forecasts_shown((WEB,), demand_shown(forecast(float("nan"))), ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -330,16 +330,16 @@ def test_without_a_forecast_none_is_shown():
     ],
 )
 def test_calibration_in_a_word(doubted, coverage, verdict):
-    shown = calibration_shown((WEB,), forecast(10.0, coverage=coverage), TrustMemory(doubted), None)
+    shown = calibration_shown((WEB,), demand_shown(forecast(10.0, coverage=coverage)), TrustMemory(doubted), None)
 
     assert shown.verdict is verdict
     assert len(shown.doubted) == (verdict is Verdict.POOR)
 
 
 def test_calibration_figures_stay_until_they_move():
-    first = calibration_shown((WEB,), forecast(10.0, coverage=0.81, skill=0.4), TrustMemory(), None)
-    near = calibration_shown((WEB,), forecast(10.0, coverage=0.84, skill=0.37), TrustMemory(), first)
-    far = calibration_shown((WEB,), forecast(10.0, coverage=0.9, skill=0.4), TrustMemory(), first)
+    first = calibration_shown((WEB,), demand_shown(forecast(10.0, coverage=0.81, skill=0.4)), TrustMemory(), None)
+    near = calibration_shown((WEB,), demand_shown(forecast(10.0, coverage=0.84, skill=0.37)), TrustMemory(), first)
+    far = calibration_shown((WEB,), demand_shown(forecast(10.0, coverage=0.9, skill=0.4)), TrustMemory(), first)
 
     assert (first.coverage_ratio, first.skill) == (0.81, 0.4)
     assert near == first
@@ -351,7 +351,8 @@ def test_calibration_figures_stay_until_they_move():
 def test_a_status_is_bounded_whatever_happens(length, count):
     names = [f"{'n' * min(63, length)}/{n:03}{'w' * min(250, length)}" for n in range(count)]
     decisions = tuple(raised(5, workload=name) for name in names)
-    forecasts = forecasts_shown(names, forecast(*([10.0] * count), workloads=tuple(names)) if names else None, ())
+    demand = forecast(*([10.0] * count), workloads=tuple(names)) if names else None
+    forecasts = forecasts_shown(names, demand_shown(demand), ())
 
     shown = status(decisions=decisions, floors={name: floor(5) for name in names}, workloads=names, forecasts=forecasts)
 
