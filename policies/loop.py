@@ -122,6 +122,7 @@ class ControlLoop:
             self.last_demand = None
             return None
         request = demand_request(history, self.policies)
+        self.last_demand = None  # a forecast is large: the old one goes before the new one comes
         self.last_demand, self._demand_state = self.demand_forecaster.forecast(
             request, self._demand_state, now_s, self._rng(now_s, DEMAND_DRAWS)
         )
@@ -141,6 +142,7 @@ class ControlLoop:
 
     def _run_signals(self, request: ForecastRequest, state: Any, now_s: float) -> None:
         self._signal_run = _SignalRun(request, state, now_s)
+        self.last_signals = None  # as above
         self.last_signals, self._signal_state = self.signal_forecaster.forecast(
             request, state, now_s, self._rng(now_s, SIGNAL_DRAWS)
         )

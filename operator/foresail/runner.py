@@ -1,6 +1,7 @@
 """The loop's thread: slow ticks in a steady phase, fast ticks between them, and nothing that can end it but a stop.
 
-The leader decides and acts. A follower looks at everything as often, so that its history is warm when it takes over.
+The leader decides and acts. A follower looks once a minute, so that its history is warm when it takes over: what it has
+missed in between, it asks for in the same queries.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+from foresail import unused_memory
 from foresail.checkpoint import CheckpointUnavailable
 from foresail.lead import Lead
 from foresail.tick_report import Observer, TakeOver, TickReport
@@ -22,6 +24,8 @@ log = logging.getLogger("foresail.runner")
 
 #: A minute of failed ticks: what a restart would mend, memory that poisons every tick, is mended here without one.
 FAILURES_BEFORE_FRESH = 4
+#: A follower looks this often.
+FOLLOWED_S = 60.0
 #: How long a new leader without an answer about its checkpoint waits for one before it starts without.
 CHECKPOINT_PATIENCE_S = 60.0
 #: Periods without a new look until the fast lane ticks by its own clock. By then the last look counts for nothing, so
@@ -98,8 +102,9 @@ class Runner:
         clocks: Clocks,
         tick_s: float = 15.0,
         fast_tick_s: float = 1.0,
+        give_back: Callable[[], object] = unused_memory.give_back,
     ) -> None:
-        """`make_lead` begins a term as the leader of that epoch."""
+        """`make_lead` begins a term as the leader of that epoch; `give_back` is called after every slow tick."""
         now_s = clocks.steady()
         # In phase with Unix time, so that a successor ticks when its predecessor would have.
         self.slow = Grid(tick_s, now_s + (-clocks.wall()) % tick_s)
@@ -107,6 +112,8 @@ class Runner:
         self.progress = Progress(now_s)
         self._make_lead, self._metrics, self._policies = make_lead, metrics, policies
         self._leadership, self._observers, self._clocks = leadership, observers, clocks
+        self._give_back = give_back
+        self._looked_at_s: float | None = None  # as a follower, in wall time
         self._lead: Lead | None = None
         self._waiting: Lead | None = None  # leads, but knows nothing of its checkpoint yet
         self._waiting_since_s = 0.0
@@ -192,7 +199,8 @@ class Runner:
 
     def _slow_tick(self) -> None:
         began_s = self._clocks.steady()
-        done = self._guarded("slow", self._decide if self._lead is not None else self._look)
+        done = self._guarded("slow", self._decide if self._lead is not None else self._follow)
+        self._give_back()
         progress = self.progress
         if done:
             progress.last_tick_at_s, progress.failures_in_a_row = self._clocks.steady(), 0
@@ -206,14 +214,19 @@ class Runner:
 
     def _decide(self) -> None:
         assert self._lead is not None
+        self._looked_at_s = None
         now_s = self._clocks.wall()
         report = self._lead.tick(self._policies.policies(now_s), now_s)
         self.progress.observed = True
         self._report(report)
 
-    def _look(self) -> None:
+    def _follow(self) -> None:
+        now_s = self._clocks.wall()
+        if self._looked_at_s is not None and 0.0 <= now_s - self._looked_at_s < FOLLOWED_S - self.slow.period_s / 2.0:
+            return
         try:
-            self._metrics.observe(self._clocks.wall())
+            self._metrics.observe(now_s)
+            self._looked_at_s = now_s
         except MetricsUnavailable:
             log.debug("nothing_observed")
         self.progress.observed = True

@@ -70,7 +70,11 @@ class Rig:
 
     def __post_init__(self) -> None:
         clocks = Clocks(steady=lambda: self.now_s - START_S, wall=lambda: self.now_s)
-        self.runner = Runner(self._lead, self, self, self, [self.notes], clocks)
+        self.given_back = 0
+        self.runner = Runner(self._lead, self, self, self, [self.notes], clocks, give_back=self._give_back)
+
+    def _give_back(self) -> None:
+        self.given_back += 1
 
     def _lead(self, epoch: int) -> Lead:
         return Lead(make_loop, self, self.shop, self.shelf, Periods(), epoch)
@@ -180,13 +184,41 @@ def test_the_leader_acts() -> None:
     assert rig.shop.applied == [SetFloor(WEB, 9, START_S + 304.0)]
 
 
-def test_a_follower_looks_as_often_and_does_nothing() -> None:
+def test_a_follower_looks_once_a_minute_and_does_nothing() -> None:
     rig = Rig(leads=False)
+
+    rig.run(190.0)
+
+    # At 15 s, and every minute after that: 75, 135; the next would be at 195.
+    assert rig.shop.looks == 3 and rig.shop.applied == [] and rig.notes.reports == []
+    assert rig.runner.progress.ticks == 12
+
+
+def test_a_follower_that_could_see_nothing_looks_again_at_its_next_tick() -> None:
+    rig = Rig(leads=False, shop=SmallShop(blind=True))
 
     rig.run(60.0)
 
-    assert rig.shop.looks == 4 and rig.shop.applied == [] and rig.notes.reports == []
-    assert rig.runner.progress.last_tick_at_s is not None
+    assert rig.shop.looks == 4 and rig.runner.progress.last_tick_at_s is not None
+
+
+def test_after_a_term_it_looks_at_once() -> None:
+    rig = Rig()
+    rig.run(40.0)
+    looks = rig.shop.looks
+
+    rig.leads = False
+    rig.run(15.0)
+
+    assert rig.shop.looks == looks + 1
+
+
+def test_memory_is_given_back_after_every_slow_tick() -> None:
+    rig = Rig()
+
+    rig.run(60.0)
+
+    assert rig.given_back == len(rig.ticks_at_s)
 
 
 def test_who_loses_the_lead_stops_to_act_at_the_next_second() -> None:
