@@ -51,6 +51,10 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--extra operator $(foreach name,numba llvmlite joblib jinja2 markupsafe,--no-emit-package $(name)) \
 		-c requirements/dev.txt pyproject.toml -o requirements/operator.txt $(LOCK_FLAGS)
+	$(BIN)/python -c "import re, tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+		print(*(d for d in p['dependencies'] if re.split('[<>=]', d)[0] in 'numpy pydantic pyyaml rich scipy typer'.split()), *p['optional-dependencies']['chaos'], sep='\n')" \
+		| $(BIN)/uv pip compile --quiet --python-platform x86_64-manylinux_2_28 --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		-c requirements/dev.txt - -o requirements/load.txt $(LOCK_FLAGS)
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header - -o requirements/uv.txt $(LOCK_FLAGS)
 
@@ -94,6 +98,12 @@ cluster-up: .venv/dev.stamp ## a real Kubernetes of three nodes in two zones on 
 
 cluster-down: .venv/dev.stamp ## take it away; nothing of it is left
 	$(BIN)/foresail cluster down
+
+.PHONY: demo-cluster
+demo-cluster: .venv/dev.stamp ## a real cluster with the shop and Foresail in Enforce, a declared sale, and where to look (needs root; make cluster-down ends it)
+	$(BIN)/foresail cluster build
+	PYTHON=$(CURDIR)/$(BIN)/python sh charts/build-tools.sh
+	$(BIN)/foresail demo-cluster $(DEMO_OPTIONS)
 
 .PHONY: charts
 charts: .venv/dev.stamp ## lint both charts, render every profile of values, hold them against Kubernetes's schemas and an API server (needs Go once)

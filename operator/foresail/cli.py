@@ -9,6 +9,7 @@ from foresail.commands import (
     cluster,
     corpus,
     crd,
+    demo_cluster,
     explain,
     failures,
     load,
@@ -54,6 +55,7 @@ app.command("crd")(crd.crd)
 app.command("plan")(plan.plan)
 app.command("onboard")(onboard.onboard)
 app.command("revert")(revert.revert)
+app.command("demo-cluster")(demo_cluster.demo_cluster)
 app.add_typer(models.app, name="models")
 app.add_typer(cluster.app, name="cluster")
 
