@@ -12,7 +12,7 @@ from typing import Any
 
 import kopf
 
-from foresail import logs, wiring
+from foresail import logs, unused_memory, wiring
 from foresail.api_client import ApiUnreachable, api_client
 from foresail.operator_process import Operator
 from foresail.resources.crd import GROUP, PLURAL, VERSION
@@ -26,6 +26,7 @@ def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     try:
         own = Settings.from_environment(os.environ)
         logs.configure(own.log_level)
+        unused_memory.keep_together()
         operator = wiring.build(own, api_client(os.environ))
         operator.start()
     except (SettingsInvalid, ApiUnreachable, OSError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from foresail.actuators import paths
@@ -17,12 +17,13 @@ from foresail.resources.crd import API_VERSION, PLURAL
 from foresail.resources.mapping import Mapped
 from foresail.resources.news import Said, news
 from foresail.resources.policy_resource import PolicyResource
-from foresail.resources.problems import PolicyName
+from foresail.resources.problems import PolicyName, Problem
 from foresail.resources.reporting import status_of
 from foresail.resources.shown import DemandShown, calibration_shown, demand_shown, forecasts_shown
 from foresail.resources.status import Status
 from foresail.tick_report import TakeOver, TickReport
 from policies.decision import Action, Decision
+from policies.floors import FloorState
 
 log = logging.getLogger("foresail.status")
 
@@ -56,9 +57,11 @@ class StatusReporter:
             return
         new, self._new = tuple(self._new), []
         declared, demand = self._declared.mapped(report.at_s), demand_shown(report.demand)
+        shares = _shares(declared, report)
         for resource in self._store.snapshot().resources:
             before = self._poster.written(resource.name) or self._store.status(resource.name)
-            status = self._status(resource, declared, report, demand, new, before)
+            own = shares.get(resource.name, _Share())
+            status = self._status(resource, declared.problems_of(resource.name), report, own, demand, new, before)
             if status != before:
                 self._poster.offer(resource, status)
 
@@ -68,24 +71,21 @@ class StatusReporter:
     def _status(
         self,
         resource: PolicyResource,
-        declared: Mapped,
+        problems: tuple[Problem, ...],
         report: TickReport,
+        own: _Share,
         demand: DemandShown | None,
         new: tuple[Decision, ...],
         before: Status | None,
     ) -> Status:
-        own = declared.workloads_of(resource.name)
-        members = frozenset(own)
-        decisions = [decision for decision in report.decisions if decision.workload in members]
-        floors = {name: state.floor for name, state in report.memory.scaling.items() if name in members}
         shown = before or Status()
-        calibration = calibration_shown(own, demand, report.memory.trust, shown.calibration)
+        calibration = calibration_shown(own.workloads, demand, report.memory.trust, shown.calibration)
         conditions = conditions_of(
             resource,
-            declared.problems_of(resource.name),
-            own,
-            decisions,
-            floors,
+            problems,
+            own.workloads,
+            own.decisions,
+            own.floors,
             calibration,
             report.at_s,
             report.policies.kill_switch,
@@ -93,14 +93,39 @@ class StatusReporter:
         return status_of(
             resource,
             new,
-            floors,
+            own.floors,
             calibration,
             conditions,
             report.at_s,
-            workloads=own,
-            forecasts=forecasts_shown(own, demand, shown.forecasts),
+            workloads=own.workloads,
+            forecasts=forecasts_shown(own.workloads, demand, shown.forecasts),
             before=before,
         )
+
+
+@dataclass(slots=True)
+class _Share:
+    """What concerns one policy: its workloads, their decisions of this tick, their floors."""
+
+    workloads: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    floors: dict[str, FloorState] = field(default_factory=dict)
+
+
+def _shares(declared: Mapped, report: TickReport) -> dict[PolicyName, _Share]:
+    """Told apart in one go: hundreds of policies over thousands of workloads must not look through all of them each."""
+    shares: dict[PolicyName, _Share] = {}
+    by_workload: dict[str, _Share] = {}
+    for name, binding in declared.bindings.items():
+        share = by_workload[name] = shares.setdefault(binding.policy, _Share())
+        share.workloads.append(name)
+    for decision in report.decisions:
+        if decision.workload in by_workload:
+            by_workload[decision.workload].decisions.append(decision)
+    for name, state in report.memory.scaling.items():
+        if name in by_workload:
+            by_workload[name].floors[name] = state.floor
+    return shares
 
 
 def _carried_out(report: TickReport) -> tuple[Decision, ...]:

@@ -1,4 +1,4 @@
-"""Memory that a tick has left behind, given back to the system."""
+"""Memory that ticks leave behind: kept together, and given back to the system. Only with GNU's C library."""
 
 from __future__ import annotations
 
@@ -9,20 +9,29 @@ from functools import cache
 log = logging.getLogger("foresail.memory")
 
 
-def give_back() -> None:
-    """After forecasts of a thousand workloads the C library keeps a hundred MiB for later; asking takes it 10 ms.
+#: `M_ARENA_MAX` of malloc.h.
+_ARENA_MAX = -8
+_ARENAS = 2
 
-    Does nothing with another C library than GNU's.
-    """
-    trim = _trim()
-    if trim is not None:
-        trim(0)
+
+def keep_together() -> None:
+    """Threads share two heaps. With one for each of them, memory grew by 10 MiB a tick at 1,000 workloads."""
+    library = _library()
+    if library is not None:
+        library.mallopt(_ARENA_MAX, _ARENAS)
+
+
+def give_back() -> None:
+    """After forecasts of a thousand workloads 100 MiB are kept for later; asking for them takes 10 ms."""
+    library = _library()
+    if library is not None:
+        library.malloc_trim(0)
 
 
 @cache
-def _trim() -> ctypes._NamedFuncPointer | None:
-    try:
-        return ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):
-        log.debug("memory_not_given_back")
-        return None
+def _library() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim") and hasattr(library, "mallopt"):
+        return library
+    log.info("memory_is_not_given_back", extra={"why": "this is not GNU's C library"})
+    return None
