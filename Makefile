@@ -49,7 +49,7 @@ lock: .venv/uv.stamp ## lock every requirement with hashes, without index addres
 		| $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-c requirements/dev.txt - -o requirements/shop.txt $(LOCK_FLAGS)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--extra operator $(foreach name,numba llvmlite joblib jinja2 markupsafe,--no-emit-package $(name)) \
+		--extra operator $(foreach name,numba llvmlite joblib jinja2 markupsafe scipy,--no-emit-package $(name)) \
 		-c requirements/dev.txt pyproject.toml -o requirements/operator.txt $(LOCK_FLAGS)
 	$(BIN)/python -c "import re, tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 		print(*(d for d in p['dependencies'] if re.split('[<>=]', d)[0] in 'numpy pydantic pyyaml rich scipy typer'.split()), *p['optional-dependencies']['chaos'], sep='\n')" \

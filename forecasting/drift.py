@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from forecasting.forecast import LEVELS, Floats
 from forecasting.history import Bools
+from forecasting.normal import normal_scores, probability_below
 from forecasting.quantiles import LEVEL_ROW
 
 #: Points of a short run, whose mean score is judged beside the newest one alone: a minute of demand.
@@ -66,7 +66,9 @@ class DriftState:
         run = np.where(known, self.scores, 0.0).sum(axis=1) / np.sqrt(count)
         # Two looks at the same points: the smaller p-value is doubled.
         farthest = np.maximum(np.abs(self.scores[:, -1]), np.abs(run))
-        return np.where(known[:, -1], np.minimum(1.0, 4.0 * ndtr(-np.where(known[:, -1], farthest, 0.0))), np.nan)
+        return np.where(
+            known[:, -1], np.minimum(1.0, 4.0 * probability_below(-np.where(known[:, -1], farthest, 0.0))), np.nan
+        )
 
     def drifting(self) -> Bools:
         """Whether an alarm stands, `(rows,)`."""
@@ -114,7 +116,7 @@ def noticed(
         draws = rng.random(newest.size)
         rows = np.flatnonzero(known & np.isfinite(state.expected).all(axis=1))
         half_unit = np.zeros(rows.size) if unit is None else 0.5 * unit[rows]
-        scores[rows] = ndtri(transformed(state.expected[rows], newest[rows], half_unit, draws[rows]))
+        scores[rows] = normal_scores(transformed(state.expected[rows], newest[rows], half_unit, draws[rows]))
     judged = ~np.isnan(scores)
     bounded = np.clip(np.where(judged, scores, 0.0), -LARGEST_SCORE, LARGEST_SCORE)
     scatter = (np.abs(bounded) - _MAGNITUDE) / _MAGNITUDE_DEVIATION

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chaos.clusters.images.archive import ImageInvalid, ImageSettings, write_image, write_layer
 from chaos.clusters.images.debian import Account, DebianLayer, debian_layer
-from chaos.clusters.images.wheels import folder_of, install_wheels, write_scripts
+from chaos.clusters.images.wheels import folder_of, install_wheels, leave_out, write_scripts
 
 _PYTHON_PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python-is-python3")  # numpy's wheels want libstdc++
 _PYTHON_ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", "HOME": "/tmp"}
@@ -33,6 +33,7 @@ class Recipe:
     lock: str = ""  # file of requirements/
     sources: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()  # folders of the sources, as PACKAGE/FOLDER
+    unused: tuple[str, ...] = ()  # patterns of files and folders of the wheels that nothing of ours asks for
     commands: tuple[str, ...] = ()
     own_commands: Mapping[str, str] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
@@ -55,6 +56,8 @@ OPERATOR = Recipe(
     lock="operator.txt",
     sources=("foresail", "policies", "forecasting"),
     left_out=("forecasting/training", "forecasting/workloads"),
+    # A second client of Kubernetes, and onnxruntime as a library for other languages than Python.
+    unused=("kubernetes/aio", "onnxruntime/capi/libonnxruntime.so.*"),
     commands=("kopf",),
     own_commands={"foresail": "foresail.cli:main"},
 )
@@ -140,6 +143,7 @@ def _own_layers(recipe: Recipe, scratch: Path, programs: Path | None) -> list[di
     packages, scripts, app = scratch / "packages", scratch / "scripts", scratch / "app"
     if recipe.lock:
         install_wheels(REQUIREMENTS / recipe.lock, packages)
+        leave_out(packages, recipe.unused)
         layers.append({f"{recipe.home}/packages": packages})
     top = {f"/usr/local/bin/{program}": _program(program, programs) for program in recipe.programs}
     if recipe.sources:

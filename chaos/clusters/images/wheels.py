@@ -39,6 +39,19 @@ def install_wheels(lock: Path, target: Path) -> None:
     (target / ".lock").unlink(missing_ok=True)
 
 
+def leave_out(packages: Path, patterns: tuple[str, ...]) -> None:
+    """Removes what the patterns name. Raises `ImageInvalid` where one names nothing: the wheel has changed then."""
+    for pattern in patterns:
+        found = list(packages.glob(pattern))
+        if not found:
+            raise ImageInvalid(f"unused: {pattern} is not among the packages any more")
+        for path in found:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
 def write_scripts(packages: Path, names: tuple[str, ...], own: dict[str, str], target: Path) -> None:
     """Starters of commands, as an installer would make them, for the image's own Python.
 

@@ -16,7 +16,7 @@ from chaos.clusters.images.archive import ImageInvalid, ImageSettings, image_nam
 from chaos.clusters.images.current import current_image
 from chaos.clusters.images.debian import Account, DebianLayer, debian_release
 from chaos.clusters.images.recipes import EXTRA_RECIPES, RECIPES, Recipe, build_image
-from chaos.clusters.images.wheels import entry_points, write_scripts
+from chaos.clusters.images.wheels import entry_points, leave_out, write_scripts
 
 ROOT = Path(__file__).parents[3]
 
@@ -203,14 +203,16 @@ def test_the_operators_lock_leaves_out_what_only_the_simulator_uses() -> None:
     lock = (ROOT / "requirements" / "operator.txt").read_text(encoding="utf-8")
 
     assert "\nkopf==" in lock
-    assert not any(line.startswith(("numba==", "llvmlite==", "joblib==", "torch==")) for line in lock.splitlines())
+    assert not any(
+        line.startswith(("numba==", "llvmlite==", "joblib==", "scipy==", "torch==")) for line in lock.splitlines()
+    )
 
 
 def test_the_operator_starts_with_what_its_image_holds() -> None:
     """What the image lacks is hidden: left-out folders, the simulator and its libraries."""
     recipe = RECIPES["operator"]
     absent = [*(folder.replace("/", ".") for folder in recipe.left_out), "simulation", "chaos", "demo_shop"]
-    absent += ["numba", "joblib", "jinja2", "torch", "pandas"]
+    absent += ["numba", "joblib", "jinja2", "scipy", "torch", "pandas", "kubernetes.aio"]
     code = f"import sys; sys.modules.update(dict.fromkeys({absent!r})); import foresail.handlers, foresail.cli"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -228,6 +230,21 @@ def test_load_can_be_sent_with_what_its_image_holds() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_what_nothing_asks_for_is_left_out_of_the_wheels(tmp_path: Path) -> None:
+    for name in ("kept/a.py", "kept/aio/b.py", "kept/lib.so.1", "kept/lib.so.2"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    leave_out(tmp_path, ("kept/aio", "kept/lib.so.*"))
+
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.py"]
+
+
+def test_a_wheel_that_has_changed_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(ImageInvalid, match="kubernetes/aio is not among the packages"):
+        leave_out(tmp_path, ("kubernetes/aio",))
 
 
 def test_a_program_that_is_not_built_is_named(tmp_path: Path) -> None:
