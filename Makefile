@@ -5,7 +5,7 @@ OUT ?= out/demo
 # One cluster for all of them, in the order of their files.
 E2E := $(BIN)/python -m pytest tests/e2e -p no:randomly -p no:xdist --durations 20
 
-.PHONY: demo test e2e e2e-all live check bench bench-shop shop lock clean help
+.PHONY: demo test e2e e2e-all live check bench bench-operator bench-shop shop lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
