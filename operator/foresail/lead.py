@@ -94,6 +94,7 @@ class Lead:
             demand=loop.last_demand,
             signals=loop.last_signals,
         )
+        loop.last_demand = None  # large, and made anew at each tick: it lives as long as it is told of
         self._settle(now_s)
         if now_s >= self._due_at_s:
             self.write_checkpoint(now_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -379,6 +380,19 @@ def test_who_is_told_cannot_spoil_a_tick() -> None:
 
     assert rig.runner.progress.failures["observer"] > 0 and rig.runner.progress.failures["slow"] == 0
     assert rig.notes.terms[-1].problem is None
+
+
+def test_a_forecast_of_demand_lives_as_long_as_its_report() -> None:
+    rig = Rig()
+    rig.run(1.0)
+
+    reported = rig.notes.reports[0].demand
+    assert reported is not None
+    kept = weakref.ref(reported.paths)
+    del reported
+    rig.notes.reports.clear()
+
+    assert kept() is None
 
 
 def test_the_kill_switch_stops_the_next_tick() -> None:
