@@ -38,6 +38,7 @@ COLORS = {
     "predict-linear": "#1fa6b8",
     "crane-fft": "#d2594b",
     "cron": "#6575c9",
+    "keda": "#3d8f94",
 }
 SHOWN_FIRST = ("foresail", "hpa-tuned", "hpa-default")
 

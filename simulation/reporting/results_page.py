@@ -52,8 +52,9 @@ def results_page(summary: Summary) -> str:
 def _about(summary: Summary) -> str:
     first, last = summary.seeds[0], summary.seeds[-1]
     return (
-        f"{len(summary.scenarios)} scenarios × {len(summary.seeds)} paired seeds ({first} to {last}), simulated. Means "
-        "over runs with 95 % intervals, bootstrapped over scenarios and then seeds; a ratio is a sum over a sum."
+        f"{len(summary.scenarios)} scenarios × {len(summary.seeds)} paired seeds ({first} to {last}), "
+        f"{summary.origin}. Means over runs with 95 % intervals, bootstrapped over scenarios and then seeds; "
+        "a ratio is a sum over a sum."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,10 @@ from simulation.scoring.statistics import LEAST_BASELINE_S, Comparison, Estimate
 
 #: Who is compared against when present, best first: faults that do not hurt it are not counted.
 BASELINES = ("hpa-tuned", "hpa-default", "hpa-tuned-fast-lane")
+
+
+#: Where the runs were made.
+Origin = Literal["simulated", "live"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class Summary:
     scores: tuple[Score, ...]  # completed beside the baseline
     starts_at: str  # clock time of t = 0, and length, of the first scenario
     duration_s: float
+    origin: Origin = "simulated"
 
     def mean(self, arm: str, figure: str) -> float | None:
         return self.arms[arm][figure].mean
@@ -102,6 +108,7 @@ def summarise(
     seeds: Sequence[int],
     scores: Sequence[Score],
     failures: Sequence[Failure] = (),
+    origin: Origin = "simulated",
 ) -> Summary:
     """Everything that can be said about the runs; arms without any run keep unknown figures."""
     baseline = baseline_of(arms)
@@ -124,6 +131,7 @@ def summarise(
         scores=full,
         starts_at=scenarios[0].starts_at,
         duration_s=scenarios[0].duration_s,
+        origin=origin,
     )
 
 

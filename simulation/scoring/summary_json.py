@@ -16,6 +16,7 @@ def summary_json(summary: Summary) -> dict[str, Any]:
         "scenario": summary.scenarios[0] if len(summary.scenarios) == 1 else "several",
         "scenarios": list(summary.scenarios),
         "seeds": list(summary.seeds),
+        "origin": summary.origin,
         "starts_at": summary.starts_at,
         "duration_s": summary.duration_s,
         "baseline": summary.baseline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from simulation.reporting.results_page import results_page
 from simulation.reporting.run_view import RunView
 from simulation.scenario import Scenario
 from simulation.scoring.scoreboard import Score
-from simulation.scoring.summary import Failure, Summary, summarise
+from simulation.scoring.summary import Failure, Origin, Summary, summarise
 from simulation.scoring.summary_json import summary_json
 from simulation.studies.sweep import Backend, Done, paired_jobs, sweep
 
@@ -29,6 +29,7 @@ class Plan:
     workers: int | None = None
     backend: Backend = "local"
     scheduler: str | None = None
+    origin: Origin = "simulated"
 
     @property
     def runs(self) -> int:
@@ -43,12 +44,17 @@ class Outcome:
 
 def carry_out(plan: Plan, on_done: Callable[[Done], None] = lambda _: None) -> Outcome:
     """Runs everything and writes the files; `on_done` hears of each run as it finishes."""
+    jobs = paired_jobs(plan.scenarios, plan.arms, plan.seeds, with_files=plan.out is not None)
+    return put_together(plan, sweep(jobs, plan.workers, plan.backend, plan.scheduler), on_done)
+
+
+def put_together(plan: Plan, runs: Iterable[Done], on_done: Callable[[Done], None] = lambda _: None) -> Outcome:
+    """The files of runs, wherever they were made, and the summary over them."""
     folders = _folders(plan)
     scores: list[Score] = []
     failures: list[Failure] = []
     views: dict[str, list[RunView]] = {}
-    jobs = paired_jobs(plan.scenarios, plan.arms, plan.seeds, with_files=plan.out is not None)
-    for done in sweep(jobs, plan.workers, plan.backend, plan.scheduler):
+    for done in runs:
         if done.failure is not None:
             failures.append(done.failure)
         if done.score is not None:
@@ -58,7 +64,7 @@ def carry_out(plan: Plan, on_done: Callable[[Done], None] = lambda _: None) -> O
             if done.view is not None:
                 views.setdefault(done.score.scenario, []).append(done.view)
         on_done(done)
-    summary = summarise(plan.scenarios, plan.arms, plan.seeds, scores, failures)
+    summary = summarise(plan.scenarios, plan.arms, plan.seeds, scores, failures, plan.origin)
     return Outcome(summary, _write(plan, summary, folders, views))
 
 
@@ -104,4 +110,5 @@ def _part(plan: Plan, summary: Summary, scenario: Scenario) -> Summary:
         plan.seeds,
         [s for s in summary.scores if s.scenario == scenario.name],
         [f for f in summary.failures if f.scenario == scenario.name],
+        summary.origin,
     )
