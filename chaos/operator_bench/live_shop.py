@@ -16,7 +16,7 @@ from chaos.operator_bench.rotation import Endpoint
 
 TRAFFIC = "foresail.dev/traffic"
 GROUP, VERSION, PLURAL = "foresail.dev", "v1alpha1", "resiliencepolicies"
-_DATABASE_ROLE = "role"  # Patroni's label of its members' pods
+_DATABASE_ROLE = "demo-shop/database-role"  # as Patroni keeps it on its members
 _PRIMARY = frozenset({"primary", "master"})
 _TIMEOUT_S = 5.0
 
