@@ -43,6 +43,7 @@ class StateDirectory:
             scaled_object=None if found.scaled_object is None else found.scaled_object.meta.name,
             drain=None if binding is None else endpoint_of(binding.drain, self._secrets),
             brownout=None if binding is None else endpoint_of(binding.brownout, self._secrets),
+            routes=tuple(route.meta.name for route in found.routes),
             patroni_port=PATRONI_PORT if database is None else database.rest_port,
             patroni_credentials_file=None if database is None else _file(database.credentials_file, self._secrets),
         )

@@ -26,6 +26,7 @@ from foresail.leadership.keeper import LeaderKeeper, steady_clock
 from foresail.leadership.lease import KubernetesLease
 from foresail.live_metrics import LiveMetrics
 from foresail.logs import DecisionLog
+from foresail.objects import kinds
 from foresail.objects.databases import DatabaseWatch
 from foresail.objects.fast_plan import FastPlan
 from foresail.objects.fast_watch import FastSettings, FastWatch
@@ -147,7 +148,8 @@ def build(settings: Settings, api: client.ApiClient, model: Forecaster | None = 
 def build_eyes(settings: Settings, api: client.ApiClient, on_look: Callable[[], None] = lambda: None) -> Eyes:
     """`on_look` hears of every round of the fast watch."""
     store = PolicyStore()
-    objects = ObjectWatch(api, WatchSettings(namespaces=settings.watch_namespaces))
+    watched = (*kinds.KINDS, kinds.ROUTES) if settings.weights else kinds.KINDS
+    objects = ObjectWatch(api, WatchSettings(namespaces=settings.watch_namespaces), watched=watched)
     kill_switch = KillSwitch(api, settings.namespace)
     # With all namespaces watched ours is among them.
     own_pods = OwnPods(api, settings.namespace if settings.watch_namespaces else None)

@@ -78,7 +78,7 @@ class Stage:
         self,
         drain: Endpoint | None = None,
         brownout: Endpoint | None = None,
-        route: str | None = None,
+        routes: tuple[str, ...] = (),
         patroni_port: int = 8008,
     ) -> None:
         """What no object says about the web workload."""
@@ -88,7 +88,7 @@ class Stage:
             Selector(),
             drain=drain,
             brownout=brownout,
-            route=route,
+            routes=routes,
             patroni_port=patroni_port,
         )
 

@@ -38,7 +38,7 @@ class WorkloadTarget:
     scaled_object: str | None = None  # KEDA's, which owns the HPA
     drain: Endpoint | None = None  # None: its pods cannot be told to let go of connections
     brownout: Endpoint | None = None  # None: they have nothing to dim
-    route: str | None = None  # an HTTPRoute whose weights we may write
+    routes: tuple[str, ...] = ()  # HTTPRoutes to its Services
     patroni_port: int = PATRONI_PORT
     patroni_credentials_file: Path | None = None  # None: the installation's
 
@@ -110,7 +110,7 @@ class LiveDirectory:
                 scaled_object=None if hpa is None else _keda_owner(hpa),
                 drain=extra.drain if extra else None,
                 brownout=extra.brownout if extra else None,
-                route=extra.route if extra else None,
+                routes=extra.routes if extra else (),
                 patroni_port=extra.patroni_port if extra else PATRONI_PORT,
             )
         return None

@@ -40,6 +40,8 @@ SCALED_OBJECTS = Kind("scaledobjects", "/apis/keda.sh/v1alpha1", parsing.scaled_
 BUDGETS = Kind("poddisruptionbudgets", "/apis/policy/v1", parsing.budget, needed=False)
 QUOTAS = Kind("resourcequotas", "/api/v1", parsing.quota, needed=False)
 SERVICES = Kind("services", "/api/v1", parsing.service, needed=False)
+#: Watched only where their weights may be written.
+ROUTES = Kind("httproutes", "/apis/gateway.networking.k8s.io/v1", parsing.route, needed=False, optional=True)
 
 KINDS = (
     PODS,

@@ -16,6 +16,7 @@ from foresail.objects.records import (
     PodRecord,
     QuotaRecord,
     ReplicaSetRecord,
+    RouteRecord,
     ScaledObjectRecord,
     ServiceRecord,
     WorkloadRecord,
@@ -42,6 +43,7 @@ class Records:
     budgets: Mapping[str, BudgetRecord] = field(default_factory=dict)
     quotas: Mapping[str, QuotaRecord] = field(default_factory=dict)
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
+    routes: Mapping[str, RouteRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class WorkloadObjects:
     scaled_object: ScaledObjectRecord | None = None
     budgets: tuple[BudgetRecord, ...] = ()
     services: tuple[ServiceRecord, ...] = ()
+    routes: tuple[RouteRecord, ...] = ()  # to any of these Services; none where routes are not watched
     quotas: tuple[QuotaRecord, ...] = ()
     canary: bool = False  # another tool shifts traffic between versions of it
 
@@ -92,6 +95,7 @@ def joined(records: Records, sees_all_pods: bool = True) -> ObjectState:
         (found.meta.namespace, found.target_kind, found.target_name): found
         for found in _last_first(records.scaled_objects)
     }
+    routes = _leading(records.routes.values(), services)
     quotas: defaultdict[str, list[QuotaRecord]] = defaultdict(list)
     for quota in records.quotas.values():
         quotas[quota.meta.namespace].append(quota)
@@ -107,6 +111,7 @@ def joined(records: Records, sees_all_pods: bool = True) -> ObjectState:
                 scaled_object=scaled.get((workload.meta.namespace, workload.kind, workload.meta.name)),
                 budgets=tuple(budgets.get(key, ())),
                 services=tuple(services.get(key, ())),
+                routes=tuple(routes.get(key, ())),
                 quotas=tuple(quotas.get(workload.meta.namespace, ())),
                 canary=key in canaries,
             )
@@ -156,6 +161,21 @@ def _selecting(selecting: Iterable[S], index: Mapping[str, LabelIndex[str]]) -> 
         if record.selector is not None and workloads is not None:
             for key in workloads.matching(record.selector):
                 found.setdefault(key, []).append(record)
+    return found
+
+
+def _leading(
+    routes: Iterable[RouteRecord], services: Mapping[str, Iterable[ServiceRecord]]
+) -> dict[str, list[RouteRecord]]:
+    """By workload, the routes to one of its Services, by name."""
+    by_service: defaultdict[str, list[RouteRecord]] = defaultdict(list)
+    for route in sorted(routes, key=lambda route: route.meta.key):
+        for backend in route.backends:
+            by_service[names.key(route.meta.namespace, backend)].append(route)
+    found: dict[str, list[RouteRecord]] = {}
+    for key, own in services.items() if by_service else ():
+        leading = {route.meta.key: route for service in own for route in by_service.get(service.meta.key, ())}
+        found[key] = [leading[name] for name in sorted(leading)]
     return found
 
 

@@ -112,7 +112,7 @@ class ObjectWatch:
         with self._changed:
             if not self._synced():
                 return None
-            snapshots = tuple(self._snapshot(kind) for kind in kinds.KINDS)
+            snapshots = tuple(self._snapshot(kind) for kind in (*kinds.KINDS, kinds.ROUTES))
             identity = tuple(id(snapshot) for group in snapshots for snapshot in group)
             built = self._built
         if built is not None and built[0] == identity:

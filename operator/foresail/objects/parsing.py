@@ -16,6 +16,7 @@ from foresail.objects.records import (
     PodRecord,
     QuotaRecord,
     ReplicaSetRecord,
+    RouteRecord,
     ScaledObjectRecord,
     ServiceRecord,
     Taint,
@@ -227,6 +228,25 @@ def service(value: Json) -> ServiceRecord | None:
         return None
     pairs = strings(value, "spec", "selector")
     return ServiceRecord(found, Selector(pairs) if pairs else None, text(value, "spec", "clusterIP") == "None")
+
+
+def route(value: Json) -> RouteRecord | None:
+    found = meta(value, with_labels=False)
+    if found is None:
+        return None
+    backends = {
+        name
+        for rule in entries(value, "spec", "rules")
+        for backend in entries(rule, "backendRefs")
+        if (name := text(backend, "name")) is not None and leads_to_service(backend, found.namespace)
+    }
+    return RouteRecord(found, frozenset(backends))
+
+
+def leads_to_service(backend: Json, namespace: str) -> bool:
+    """Whether a backendRef means a Service of the route's own namespace; another one may bear the same name."""
+    core = text(backend, "kind") in (None, "Service") and text(backend, "group") is None
+    return core and text(backend, "namespace") in (None, namespace)
 
 
 def _replicas(value: Json) -> int:

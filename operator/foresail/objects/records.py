@@ -185,3 +185,11 @@ class ServiceRecord:
     meta: Meta
     selector: Selector | None
     headless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRecord:
+    """An HTTPRoute. `backends`: Services of its own namespace that it leads to."""
+
+    meta: Meta
+    backends: frozenset[str]
