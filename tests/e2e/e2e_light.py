@@ -75,9 +75,11 @@ class Light:
             _named("v1", "ConfigMap", "exporter", data=program),
             _named("v1", "ConfigMap", "demand", data=demand),
             _exporter(),
-            *(_deployment(workload) for workload in WORKLOADS),
-            *(_autoscaler(workload) for workload in WORKLOADS),
         )
+        there = {found["metadata"]["name"] for found in self.kubectl.items(LIGHT, "hpa")}
+        missing = [workload for workload in WORKLOADS if workload not in there]
+        if missing:
+            self.kubectl.apply(*map(_deployment, missing), *map(_autoscaler, missing))
         self.kubectl("rollout", "status", "-n", LIGHT, "deployment", "--timeout=180s", limit_s=190.0)
 
     def autoscaler(self, workload: str) -> Autoscaler:
