@@ -55,7 +55,7 @@ def vector(rows: Sequence[Any], at_s: float) -> Frame:
             continue
         labels.append(named)
         samples.append((sample[0], sample[1]))
-    numbers = np.array([_pair(sample) for sample in samples], dtype=np.float64).reshape(-1, 2)
+    numbers = _numbers(samples)
     values = numbers[:, 1]
     malformed = np.isnan(numbers[:, 0])
     timely = np.abs(numbers[:, 0] - at_s) <= _TIME_TOLERANCE_S
@@ -106,9 +106,21 @@ def _series(
 
 def _labels(row: Any) -> Labels | None:
     metric = row.get("metric") if isinstance(row, dict) else None
-    if not isinstance(metric, dict) or not all(isinstance(value, str) for value in metric.values()):
+    if not isinstance(metric, dict):
         return None
+    for value in metric.values():
+        if not isinstance(value, str):
+            return None
     return metric
+
+
+def _numbers(samples: Sequence[tuple[Any, Any]]) -> Floats:
+    """Times and values `(samples, 2)`, NaN where one is no number."""
+    try:
+        pairs = [(float(at), float(value)) for at, value in samples]
+    except (TypeError, ValueError, OverflowError):
+        pairs = [_pair(sample) for sample in samples]  # one by one, as only some may be bad
+    return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
 
 def _pair(sample: tuple[Any, Any]) -> tuple[float, float]:
