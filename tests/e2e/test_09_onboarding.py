@@ -84,7 +84,12 @@ def onboard(stage: Stage, namespace: str, *words: str, whole: bool = False) -> A
 
 def run_printed(stage: Stage, command: str) -> None:
     """A command as it was printed, by a shell, as people run it."""
-    environment = {"KUBECONFIG": str(stage.kubectl.kubeconfig), "PATH": f"{stage.kubectl.program.parent}:/usr/bin:/bin"}
+    kubectl = stage.kubectl
+    environment = {
+        "KUBECONFIG": str(kubectl.kubeconfig),
+        "PATH": f"{kubectl.program.parent}:/usr/bin:/bin",
+        "HOME": str(kubectl.kubeconfig.parent),  # without one kubectl keeps its cache in the folder it is called from
+    }
     subprocess.run(["sh", "-ec", command], env=environment, capture_output=True, check=True, timeout=120.0)
 
 
