@@ -106,6 +106,11 @@ def _memory(mib: float) -> str:
     return f"{round(mib)}Mi"
 
 
+def service_of(workload: str) -> str:
+    """The topology's name of a live workload: `shop/shop-gateway` is the gateway."""
+    return workload.rpartition("/")[2].rpartition("-")[2]
+
+
 def merged(*overlays: Mapping[str, Any]) -> dict[str, Any]:
     """Values as helm would merge files of them: later ones win, mappings are merged, lists replaced."""
     whole: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""The same faults as Chaos Mesh objects, for clusters that have it."""

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from foresail.cli import app
+
+
+def foresail(*arguments):
+    return CliRunner().invoke(app, ["chaos", *map(str, arguments)])
+
+
+@pytest.fixture
+def leak(scenario, tmp_path):
+    """A scenario file that fits a test cluster."""
+    faults = [{"kind": "memory_leak", "service": "catalog", "start_s": 60, "duration_s": 120}]
+    path = tmp_path / "leak.yaml"
+    path.write_text(yaml.safe_dump(json.loads(scenario(faults=faults).model_dump_json(exclude_unset=True))))
+    return path
+
+
+def test_a_plan_says_what_would_be_done_and_what_is_different(leak):
+    result = foresail("plan", leak)
+
+    assert result.exit_code == 0, result.output
+    assert "short: 420 s of load, 120 s of them warm-up, at most 20 requests/s" in result.output
+    assert "t = 60 to 180 s: memory leak in catalog" in result.output
+    assert "differs: history: 3 h and 1 earlier days are not played" in result.output
+
+
+def test_a_plan_as_json_has_the_charts_values_of_each_arm(leak):
+    told = json.loads(foresail("plan", leak, "--json").output)
+
+    assert told["peak_rps"] == pytest.approx(20.0)
+    profile = told["values"]["hpa-tuned"]["hpa"]["profiles"]["experiment"]
+    assert profile["targetCPUUtilizationPercentage"] == 60
+    assert told["values"]["foresail"]["roles"]["gateway"]["maxReplicas"] == 24
+
+
+def test_what_cannot_be_done_live_ends_with_the_reasons_and_no_traceback():
+    result = foresail("plan", "disk-fill")
+
+    assert result.exit_code == 2
+    assert "faults.0.kind: no disk_fill live" in result.output
+
+
+def test_an_unknown_arm_is_named_with_those_that_exist(leak):
+    result = foresail("plan", leak, "--arms", "oracle")
+
+    assert result.exit_code == 2 and "no live arm is called 'oracle'" in result.output
+
+
+def test_mesh_prints_objects_that_kubectl_can_read(leak):
+    result = CliRunner().invoke(app, ["chaos", "mesh", str(leak)])
+
+    [one] = yaml.safe_load_all(result.stdout)
+    assert (one["kind"], one["metadata"]["namespace"]) == ("StressChaos", "shop")
+
+
+def test_mesh_says_what_it_has_nothing_for():
+    result = CliRunner().invoke(app, ["chaos", "mesh", "node-loss"])
+
+    assert "faults.0: not in Chaos Mesh: it has no faults of nodes" in result.stderr
+
+
+def test_a_folder_without_an_experiment_is_refused(tmp_path):
+    result = foresail("score", tmp_path)
+
+    assert result.exit_code == 2 and "has no experiment.json" in result.output
