@@ -6,6 +6,7 @@ import typer
 
 from foresail.commands import (
     backtest,
+    chaos,
     cluster,
     corpus,
     crd,
@@ -58,6 +59,7 @@ app.command("revert")(revert.revert)
 app.command("demo-cluster")(demo_cluster.demo_cluster)
 app.add_typer(models.app, name="models")
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(chaos.app, name="chaos")
 
 
 def main() -> None:
