@@ -8,6 +8,7 @@ from functools import cache
 
 from forecasting.fallback import FallbackForecaster
 from forecasting.forecast import Forecaster
+from forecasting.persistence import PersistenceForecaster
 from forecasting.serving import default_forecaster
 from policies.loop import ControlLoop
 from simulation import streams
@@ -28,7 +29,6 @@ from simulation.controllers.peers_arm import (
     Workload,
     schedule_of,
 )
-from simulation.controllers.persistence import PersistenceForecaster
 from simulation.controllers.policy_set import policies_for
 from simulation.controllers.run_log import RunLog
 from simulation.feeds.metrics_server import HOUSEKEEPING_BEAT_S, RESOLUTION_S, MetricsServer

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+PERSISTENCE = "persistence"
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_OUTLOOKS = ("FORECAST", PERSISTENCE.upper())
 
 
 class SettingsInvalid(ValueError):
@@ -44,6 +46,7 @@ class Settings:
     stale_after_s: float = 90.0  # /healthz: age of the last tick or object event that counts as dead; six ticks
     model_threads: int = 2
     models_folder: Path | None = None  # registry of models trained on the user's history, None: the default only
+    outlook: str = "forecast"  # or persistence: the present value stands for the future, for comparisons
     zone_shift: bool = False  # whether the chart gave the right to cordon
     weights: bool = False  # whether HTTPRoutes may be written
     log_level: str = "INFO"
@@ -80,6 +83,7 @@ class Settings:
             stale_after_s=read.seconds("STALE_AFTER_S", default.stale_after_s),
             model_threads=read.whole("MODEL_THREADS", default.model_threads, least=1, most=256),
             models_folder=read.path("MODELS_FOLDER"),
+            outlook=read.one_of("OUTLOOK", default.outlook, _OUTLOOKS).lower(),
             zone_shift=read.flag("ZONE_SHIFT", default.zone_shift),
             weights=read.flag("WEIGHTS", default.weights),
             log_level=read.one_of("LOG_LEVEL", default.log_level, _LEVELS),

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from forecasting.certain import certain_forecast
 from forecasting.forecast import Floats, Forecast, ForecastRequest, NoForecastReason
-from simulation.controllers.flat_forecast import certain_forecast
-from simulation.controllers.persistence import PersistenceForecaster
+from forecasting.persistence import PersistenceForecaster
 from simulation.scenario import Fault, FaultKind
 
 #: Unit of signal growth per second while a fault of size 1 stands at full level.

@@ -32,6 +32,7 @@ def test_values_are_read_and_names_sorted() -> None:
         pytest.param("HTTP_PORT", "70000", "a whole number from 0 to 65535", id="a-port-too-high"),
         pytest.param("PROMETHEUS_URL", "prometheus:9090", "an http:// or https:// address", id="no-scheme"),
         pytest.param("ZONE_SHIFT", "maybe", "true or false", id="no-flag"),
+        pytest.param("OUTLOOK", "rosy", "one of FORECAST, PERSISTENCE", id="no-outlook"),
         pytest.param("LOG_LEVEL", "loud", "one of DEBUG, INFO, WARNING, ERROR", id="no-level"),
         pytest.param("LEASE_RENEW_DEADLINE_S", "20", "less than FORESAIL_LEASE_DURATION_S, 15", id="no-protection"),
         pytest.param("LEASE_RETRY_S", "6", "at most half of FORESAIL_LEASE_RENEW_DEADLINE_S, 10", id="rare-renewals"),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from forecasting.forecast import ForecastRequest, NoForecastReason
+from forecasting.persistence import PersistenceForecaster
 from simulation.controllers.clairvoyant import ClairvoyantDemand, ClairvoyantSignals
-from simulation.controllers.persistence import PersistenceForecaster
 from simulation.scenario import Fault, FaultKind
 
 RNG = np.random.default_rng(0)

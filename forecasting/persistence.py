@@ -1,4 +1,4 @@
-"""Current values persist: the outlook of an arm that has every actuator but no forecast."""
+"""Current values persist: the outlook of one that has every actuator but no forecast."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from forecasting.certain import certain_forecast
 from forecasting.forecast import Forecast, ForecastRequest, NoForecastReason
-from simulation.controllers.flat_forecast import certain_forecast
 
 
 class PersistenceForecaster:
