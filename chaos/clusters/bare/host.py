@@ -23,7 +23,10 @@ _CHANGED_BY_KUBELETS = (
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
-
+#: Kernel's limits that a few clusters exhaust: each takes some thirty inotify instances of the user's 128, and the
+#: kubelets of the next would never be Ready.
+_AT_LEAST: Mapping[str, int] = {"fs/inotify/max_user_instances": 8192}
+_CHANGED = (*_CHANGED_BY_KUBELETS, *_AT_LEAST)
 
 #: Every machine of a cluster mounts its own over these, and for that they must be there.
 _MOUNT_POINTS = (Path("/var/lib/kubelet"), Path("/var/lib/cni"))
@@ -63,6 +66,9 @@ class Host:
             self._remember()
         for folder in self.mount_points:
             folder.mkdir(exist_ok=True)
+        for name, least in _AT_LEAST.items():
+            if int((self.settings / name).read_text(encoding="ascii")) < least:
+                (self.settings / name).write_text(str(least), encoding="ascii")
         run("ip", "route", "replace", "unreachable", ALL)
 
     def restore(self) -> None:
@@ -95,7 +101,7 @@ class Host:
 
     def _remember(self) -> None:
         before = Before(
-            {name: (self.settings / name).read_text(encoding="ascii").strip() for name in _CHANGED_BY_KUBELETS},
+            {name: (self.settings / name).read_text(encoding="ascii").strip() for name in _CHANGED},
             tuple(str(folder) for folder in self.mount_points if not folder.exists()),
             not NAMESPACES.is_mount(),
         )
