@@ -8,6 +8,9 @@ from pathlib import Path
 from chaos.clusters.cluster import ClusterFailed
 from chaos.clusters.processes import wait_until
 
+#: What all clusters together weigh against single processes of the machine, which have 1,024 each: a group of the usual
+#: weight would give all pods of all clusters as much as one other process gets.
+_CPU_SHARES = 8 * 1024
 _CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
 
 
@@ -24,6 +27,9 @@ def make_cgroup(root: Path, group: str) -> None:
         (hierarchy / group).mkdir(parents=True, exist_ok=True)
         if hierarchy.name == "cpuset":
             _fill_cpuset(hierarchy, group)
+        if "cpu" in hierarchy.name.split(","):
+            top = hierarchy / Path(group).parts[0]
+            (top / "cpu.shares").write_text(str(_CPU_SHARES), encoding="ascii")
 
 
 def remove_cgroups(root: Path, group: str, limit_s: float = 60.0) -> None:

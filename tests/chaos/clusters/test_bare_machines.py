@@ -68,7 +68,7 @@ def test_mounts_at_and_below_a_folder_are_found_and_its_neighbours_are_not() -> 
 
 
 def hierarchies(root: Path) -> Path:
-    for name in ("cpuset", "memory", "unified"):
+    for name in ("cpu", "cpuset", "memory", "unified"):
         (root / name).mkdir(parents=True)
     (root / "cpuset" / "cpuset.cpus").write_text("0-1")
     (root / "cpuset" / "cpuset.mems").write_text("0")
@@ -84,6 +84,15 @@ def test_a_group_is_made_in_every_hierarchy_and_its_cpuset_is_filled(tmp_path: P
     assert (root / "cpuset/foresail-clusters/cpuset.cpus").read_text() == "0-1"
     assert (root / "cpuset/foresail-clusters/shop/node-1/cpuset.mems").read_text() == "0"
     assert not (root / "unified/foresail-clusters").exists()
+
+
+def test_pods_weigh_more_than_one_process_of_the_machine(tmp_path: Path) -> None:
+    root = hierarchies(tmp_path)
+
+    make_cgroup(root, "foresail-clusters/shop/node-1")
+
+    assert int((root / "cpu/foresail-clusters/cpu.shares").read_text()) > 4 * 1024
+    assert not (root / "cpu/foresail-clusters/shop/cpu.shares").exists()
 
 
 def test_version_two_of_cgroups_is_refused_with_a_way_out(tmp_path: Path) -> None:
