@@ -31,7 +31,10 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How it went. `floor_after_s`: from the first visitor until a floor of Foresail's stood; None: none did."""
+    """How it went. `floor_after_s`: from the first visitor until a floor of Foresail's stood; None: none did.
+
+    `explanation`: why it stood; where none did, what was decided last.
+    """
 
     summary: LoadSummary
     floor_after_s: float | None
@@ -60,7 +63,8 @@ def declared_and_run(
     show(HEADING)
     watcher = _Watcher(tools, places.prometheus, sale, show)
     summary = run_load(plan, watcher.watch)
-    return Course(summary, watcher.floor_after_s, watcher.highest_floor, watcher.why)
+    why = watcher.why or explanation(tools, None)
+    return Course(summary, watcher.floor_after_s, watcher.highest_floor, why)
 
 
 @dataclass(slots=True)

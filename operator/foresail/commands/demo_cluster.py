@@ -80,7 +80,8 @@ def _tell(course: Course, sale: Sale, out: Path) -> None:
     summary = course.summary
     typer.echo("")
     if course.floor_after_s is None:
-        typer.echo("No floor of Foresail's stood. Why: kubectl describe rp shop -n shop")
+        why = course.explanation or "nothing was decided about the gateway; see kubectl describe rp shop -n shop"
+        typer.echo(f"No floor of Foresail's stood. Its last word: {why}")
     else:
         ahead_s = sale.notice_s - course.floor_after_s
         when = f"{ahead_s:.0f} s before the sale" if ahead_s > 0 else f"{-ahead_s:.0f} s into the sale"
