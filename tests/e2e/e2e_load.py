@@ -27,7 +27,7 @@ from chaos.load.reconcile import Reconciliation, settled
 
 _FORESAIL = Path(sys.executable).with_name("foresail")
 #: Orders a second, each of three requests: enough to see every second, little for a tiny shop on two cores.
-PROBE_HZ = 2.0
+PROBE_HZ = 1.0
 #: Clients wait so long for an order at most, and the load's process for them.
 _PATIENCE_S = 90.0
 

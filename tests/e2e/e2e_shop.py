@@ -17,6 +17,7 @@ from chaos.clusters.cluster import ClusterFailed
 
 POLICY = "shop"
 FLOOR_MARK = "foresail.dev/floor"
+PAUSE_ANNOTATION = "foresail.dev/paused"
 MANAGED_LABEL = "foresail.dev/managed"
 
 
@@ -87,6 +88,16 @@ class Shop:
         """These fields of the shop's policy, until the block ends."""
         with self.stage.kubectl.spec_changed(SHOP, "resiliencepolicy", POLICY, **fields):
             yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is done until the block ends; what stands goes on standing until it expires."""
+        annotate = ("annotate", "-n", SHOP, "resiliencepolicy", POLICY, "--overwrite")
+        self.stage.kubectl(*annotate, f"{PAUSE_ANNOTATION}=true")
+        try:
+            yield
+        finally:
+            self.stage.kubectl(*annotate, f"{PAUSE_ANNOTATION}-")
 
     def resting_targets(self) -> list[Any]:
         """The policy's targets without any room for floors to rise."""
