@@ -1,0 +1,105 @@
+"""Installs a shop and an arm with helm and kubectl, afresh for every run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chaos.clusters.cluster import ClusterFailed
+from chaos.experiments.arms import LiveArm, hpa_values
+from chaos.experiments.keda import scaled_objects
+from chaos.experiments.live_plan import LivePlan
+from chaos.experiments.operator_side import operator_values, policy_patch, resilience_values
+from chaos.experiments.problems import RunFailed
+from chaos.experiments.shop_map import merged
+from forecasting.forecast import DeclaredEvent
+
+#: A program of people's, run with these words; `given` is its standard input. Raises `ClusterFailed`.
+Program = Callable[..., str]
+READY_LIMIT = "8m"
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """What is installed where. `values` go on top of everything, such as a smaller Prometheus."""
+
+    shop_chart: Path
+    operator_chart: Path
+    prometheus_url: str
+    values: Mapping[str, Any]
+    shop: str = "shop"
+    operator: str = "foresail"
+
+    @property
+    def credentials(self) -> str:
+        """The Secret that the shop's chart puts beside the operator."""
+        return f"{self.shop}-operator"
+
+
+@dataclass(frozen=True, slots=True)
+class HelmInstaller:
+    """`Installer`. Releases have namespaces of their own name, which are deleted and made again."""
+
+    helm: Program
+    kubectl: Program
+    releases: Releases
+
+    def set_up(self, plan: LivePlan, arm: LiveArm) -> None:
+        """The operator first, which brings the kind of the shop's policy; it starts when its Secret is there."""
+        releases, topology = self.releases, plan.scenario.topology
+        self.tear_down()
+        self._make_namespaces()
+        operator = operator_values(arm, releases.shop, releases.credentials, releases.prometheus_url)
+        if operator is not None:
+            self._install(releases.operator, releases.operator_chart, operator, wait=False)
+        values = merged(
+            plan.values, hpa_values(arm, topology), resilience_values(arm, releases.operator), releases.values
+        )
+        self._install(releases.shop, releases.shop_chart, values, wait=True)
+        scaled = scaled_objects(arm, topology, releases.shop, releases.shop, releases.prometheus_url)
+        if scaled:
+            self._apply(scaled)
+        if operator is not None:
+            self._asked(
+                self.kubectl, "-n", releases.operator, "rollout", "status", f"deployment/{releases.operator}",
+                f"--timeout={READY_LIMIT}",
+            )  # fmt: skip
+
+    def announce(self, arm: LiveArm, events: Sequence[DeclaredEvent], zero_s: float) -> None:
+        patch = policy_patch(arm, events, datetime.fromtimestamp(zero_s, UTC))
+        if patch:
+            self._asked(
+                self.kubectl, "-n", self.releases.shop, "patch", "resiliencepolicy", self.releases.shop,
+                "--type=merge", "-p", json.dumps(patch),
+            )  # fmt: skip
+
+    def tear_down(self) -> None:
+        """Shop first: while its policy is there the operator would act on what is going away."""
+        for namespace in (self.releases.shop, self.releases.operator):
+            self._asked(
+                self.kubectl, "delete", "namespace", namespace, "--ignore-not-found", f"--timeout={READY_LIMIT}"
+            )
+
+    def _make_namespaces(self) -> None:
+        names = (self.releases.shop, self.releases.operator)
+        self._apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names])
+
+    def _install(self, name: str, chart: Path, values: Mapping[str, Any], wait: bool) -> None:
+        words = ["upgrade", "--install", name, str(chart), "-n", name, "-f", "-"]
+        if wait:
+            words += ["--wait", f"--timeout={READY_LIMIT}"]
+        self._asked(self.helm, *words, given=json.dumps(values))
+
+    def _apply(self, manifests: Sequence[Mapping[str, Any]]) -> None:
+        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
+        self._asked(self.kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", given=body)
+
+    def _asked(self, program: Program, *words: str, given: str | None = None) -> None:
+        try:
+            program(*words, given=given)
+        except ClusterFailed as error:
+            raise RunFailed(f"the arm could not be installed: {error}") from error

@@ -1,0 +1,120 @@
+"""Pods and workloads of the shop as the API server tells them, asked by kubectl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chaos.clusters.cluster import ClusterFailed
+from chaos.experiments.injecting.verbs import LivePod
+from chaos.experiments.measured.rows import WorkloadRow
+from chaos.experiments.problems import VerbFailed
+from chaos.experiments.shop_map import ROLES, STORES
+
+COMPONENT = "app.kubernetes.io/component"
+PRIMARY_LABEL = "demo-shop/database-role"
+PRIMARY = "primary"
+
+#: Runs kubectl with these words and gives what it printed. Raises `ClusterFailed`.
+Kubectl = Callable[..., str]
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KubePods:
+    """`Pods` and `Databases` of one namespace."""
+
+    kubectl: Kubectl
+    namespace: str
+
+    def of(self, service: str) -> tuple[LivePod, ...]:
+        return tuple(sorted((live_pod(one, service) for one in self._living(service)), key=lambda pod: pod.name))
+
+    def kill(self, pod: str) -> None:
+        self._asked("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found", "--wait=false")
+
+    def primary(self, service: str) -> str | None:
+        """The pod that Patroni labelled so and that runs; two of them, in the middle of a failover, are none."""
+        found = [p for p in self._living(service) if p["metadata"].get("labels", {}).get(PRIMARY_LABEL) == PRIMARY]
+        return str(found[0]["metadata"]["name"]) if len(found) == 1 else None
+
+    def _living(self, service: str) -> list[Object]:
+        text = self._asked("get", "pods", f"--selector={COMPONENT}={service}", "-o", "json")
+        return [pod for pod in json.loads(text)["items"] if lives(pod)]
+
+    def _asked(self, *words: str) -> str:
+        try:
+            return self.kubectl("-n", self.namespace, *words)
+        except ClusterFailed as error:
+            raise VerbFailed(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class KubeWorkloads:
+    """Replicas of the shop's workloads at a moment, in one question."""
+
+    kubectl: Kubectl
+    namespace: str
+
+    def rows(self, at_s: float) -> tuple[WorkloadRow, ...] | None:
+        """None: the API server does not say. An outage of it is part of some experiments."""
+        kinds = "deployments,statefulsets,horizontalpodautoscalers,pods"
+        try:
+            text = self.kubectl("-n", self.namespace, "get", kinds, "-o", "json", "--request-timeout=2s")
+        except ClusterFailed:
+            return None
+        return workload_rows(json.loads(text)["items"], at_s)
+
+
+def live_pod(pod: Object, service: str) -> LivePod:
+    status = pod.get("status", {})
+    containers = status.get("containerStatuses", ())
+    return LivePod(
+        name=str(pod["metadata"]["name"]),
+        service=service,
+        node=pod.get("spec", {}).get("nodeName"),
+        address=status.get("podIP"),
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())),
+        restarts=sum(int(container.get("restartCount", 0)) for container in containers),
+    )
+
+
+def lives(pod: Object) -> bool:
+    """Neither ended nor being deleted."""
+    ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and "deletionTimestamp" not in pod["metadata"]
+
+
+def workload_rows(items: list[Object], at_s: float) -> tuple[WorkloadRow, ...]:
+    """One row for each role and store that has a workload. Pods that are being deleted still cost."""
+    floors: dict[str, int] = {}
+    placed: dict[str, int] = {}
+    workloads: dict[str, Object] = {}
+    for item in items:
+        service = str(item["metadata"].get("labels", {}).get(COMPONENT, ""))
+        if item["kind"] == "HorizontalPodAutoscaler":
+            floors[service] = int(item["spec"].get("minReplicas", 1))
+        elif item["kind"] == "Pod":
+            ended = item.get("status", {}).get("phase") in ("Succeeded", "Failed")
+            placed[service] = placed.get(service, 0) + (not ended and "nodeName" in item.get("spec", {}))
+        else:
+            workloads[service] = item
+    return tuple(
+        WorkloadRow(
+            at_s=at_s,
+            service=service,
+            desired=int(workloads[service]["spec"].get("replicas", 1)),
+            ready=int(workloads[service].get("status", {}).get("readyReplicas", 0)),
+            pods=placed.get(service, 0),
+            floor=floors.get(service),
+        )
+        for service in (*ROLES, *STORES)
+        if service in workloads
+    )
+
+
+def unready(rows: tuple[WorkloadRow, ...] | None) -> tuple[str, ...] | None:
+    """Services with fewer pods ready than wanted."""
+    return None if rows is None else tuple(row.service for row in rows if row.ready < row.desired)
