@@ -102,7 +102,7 @@ class LiveShop:
             self.namespace,
             PLURAL,
             self.policy,
-            [{"op": "replace", "path": "/spec/mode", "value": mode}],
+            {"spec": {"mode": mode}},  # a merge patch: the client sends nothing else here
             _request_timeout=_TIMEOUT_S,
         )
 
