@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-_READY_S = 120.0
+_READY_S = 300.0
 _END_S = 20.0
 _USER_HZ = os.sysconf("SC_CLK_TCK")
 
