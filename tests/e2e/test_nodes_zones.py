@@ -1,0 +1,152 @@
+"""A zone that is cut off or ails: shifted once its primary has left, given back, refused where the rest is small."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e_failing import at_rest, primary, sentences, traffic_label
+from e2e_installing import FORESAIL_CHART, FORESAIL_OPTIONS
+from e2e_load import load, reconciled
+from e2e_operator import OperatorView
+from e2e_shop import Shop, event
+from e2e_stage import OPERATOR, SHOP, Stage
+from e2e_waiting import stays, wait_until
+
+from chaos.load.reconcile import Mistake
+from chaos.operator_bench.live_shop import LiveShop
+from chaos.operator_bench.rotation import Endpoint
+
+pytestmark = pytest.mark.slow
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+PATIENT_S = 30.0  # an objective that no answer misses
+LEAVES = ("catalog", "cart", "inventory", "payment", "pricing", "recommendations")
+ACT_TTL_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def shifting(operator: OperatorView) -> Iterator[OperatorView]:
+    """The operator with the right to cordon, for this file only."""
+    _install(operator.stage, "--set", "zoneShift.enabled=true")
+    operator.wait_for_lead()
+    yield operator
+    _install(operator.stage, "--set", "zoneShift.enabled=false")
+    operator.wait_for_lead()
+
+
+def test_a_zone_that_is_cut_off_is_shifted_and_comes_back_whole(
+    shop: Shop, shifting: OperatorView, tmp_path: Path
+) -> None:
+    zone = _zone_without_redis(shop.stage)
+    with at_rest(shop) as live, shop.policy(zones={"shiftEnabled": True}):
+        inside = {one for one in live.endpoints() if one.node in _nodes(shop.stage, zone)}
+        with load(shop.stage, tmp_path, rps=3.0, duration_s=180.0) as running:
+            with _cut(shop.stage, zone):
+                wait_until("its pods to be taken out", lambda: _labels(shop, inside), until={"off"}.__eq__)
+                nodes = _nodes(shop.stage, zone)
+                wait_until("its nodes to be cordoned", lambda: _cordoned(shop.stage), until=nodes.__eq__)
+            wait_until("its nodes to be given back", lambda: not _cordoned(shop.stage), 240.0)
+            wait_until("its pods to be given back", lambda: _labels(shop, _still_there(shop, inside)) <= {"on"}, 240.0)
+            running.stop()
+            running.summary()
+
+    books = reconciled(shop.stage, running.ledger)
+    assert books.acknowledged > 0 and books.count(Mistake.LOST) == 0
+
+
+def test_an_ailing_zone_is_left_in_place_where_the_rest_cannot_carry_it_and_shifted_after_its_primary_where_it_can(
+    shop: Shop, shifting: OperatorView, tmp_path: Path
+) -> None:
+    stage = shop.stage
+    with at_rest(shop) as live, ExitStack() as standing:
+        zone = _zone_of(stage, primary(stage))
+        standing.enter_context(shop.policy(targets=_only_leaves_count(shop), healing={"actTtlSeconds": ACT_TTL_S}))
+        running = standing.enter_context(load(stage, tmp_path, rps=6.0, duration_s=900.0, mix="orders"))
+        for pod in _pods_in(live, shop, zone):
+            standing.enter_context(shop.fault_in(pod, "slow_dependency", magnitude=0.45, duration_s=900.0))
+        with shop.policy(zones={"shiftEnabled": True}, events=[event(200.0, in_s=0.0, for_s=3600.0)]):
+            wait_until(
+                "the refusal to be told",
+                lambda: sentences(shifting.decisions("shop/shop-cart")),
+                300.0,
+                until=lambda said: "the other zones cannot carry the load" in said,
+            )
+            stays("no node is cordoned", lambda: _cordoned(stage), 20.0, until=lambda nodes: not nodes)
+            before = primary(stage)["metadata"]["name"]
+            assert _zone_of(stage, primary(stage)) == zone
+        with shop.policy(zones={"shiftEnabled": True}):
+            cordoned = wait_until("the zone's nodes to be cordoned", lambda: _cordoned(stage), 300.0)
+            after = primary(stage)["metadata"]["name"]
+            inside = {one for one in live.endpoints() if one.node in cordoned}
+            assert cordoned == _nodes(stage, zone)
+            assert after != before and _zone_of(stage, primary(stage)) != zone
+        running.stop()
+        running.summary()
+        wait_until("the nodes to be given back", lambda: not _cordoned(stage), 300.0)
+
+    books = reconciled(stage, running.ledger)
+    assert not inside
+    assert books.acknowledged > 0 and books.count(Mistake.LOST) == 0
+
+
+def _install(stage: Stage, *options: str) -> None:
+    wait = ("--wait", "--timeout=5m")
+    stage.helm("upgrade", "foresail", FORESAIL_CHART, "-n", OPERATOR, *wait, *FORESAIL_OPTIONS, *options)
+
+
+@contextmanager
+def _cut(stage: Stage, zone: str) -> Iterator[None]:
+    stage.cluster.cut_zone(zone)
+    try:
+        yield
+    finally:
+        stage.cluster.heal_zone(zone)
+
+
+def _nodes(stage: Stage, zone: str) -> set[str]:
+    return {place.name for place in stage.cluster.places() if place.zone == zone}
+
+
+def _cordoned(stage: Stage) -> set[str]:
+    nodes = stage.kubectl.items("", "nodes")
+    return {node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")}
+
+
+def _zone_of(stage: Stage, pod: Any) -> str:
+    node = stage.kubectl.get("", "node", pod["spec"]["nodeName"])
+    return str(node["metadata"]["labels"][ZONE_LABEL])
+
+
+def _zone_without_redis(stage: Stage) -> str:
+    """Whoever needs Redis would be down in the other one, and so prove nothing."""
+    redis = _zone_of(stage, stage.kubectl.get(SHOP, "pod", "shop-redis-0"))
+    return random.choice(sorted({place.zone for place in stage.cluster.places()} - {redis}))
+
+
+def _labels(shop: Shop, endpoints: set[Endpoint]) -> set[str | None]:
+    return {traffic_label(shop, one.pod) for one in endpoints}
+
+
+def _still_there(shop: Shop, endpoints: set[Endpoint]) -> set[Endpoint]:
+    """Pods of a zone that was away for long are replaced."""
+    names = {pod["metadata"]["name"] for pod in shop.stage.kubectl.items(SHOP, "pods")}
+    return {one for one in endpoints if one.pod in names}
+
+
+def _pods_in(live: LiveShop, shop: Shop, zone: str) -> list[str]:
+    """Of Services that call no other: what calls them is slow in both zones."""
+    nodes = _nodes(shop.stage, zone)
+    return [one.pod for one in live.endpoints() if one.node in nodes and one.service.removeprefix("shop-") in LEAVES]
+
+
+def _only_leaves_count(shop: Shop) -> list[Any]:
+    """The policy's targets: slowness is judged where it begins, not where it is passed on."""
+    return [
+        target
+        if target["name"] in LEAVES or target.get("role") == "Store"
+        else {**target, "objectives": {"latencySeconds": PATIENT_S}}
+        for target in shop.resting_targets()
+    ]
