@@ -325,3 +325,11 @@ def test_the_alerts_reach_the_rule_with_their_runbook() -> None:
         "alert" in r for g in read(FORESAIL / "files" / "rules.yaml")["groups"] for r in g["rules"]
     )
     assert all(rule["annotations"]["runbook_url"] == f"runbook.md#{rule['alert']}" for rule in alerts)
+
+
+def test_the_job_that_undoes_has_more_time_than_lies_between_two_runs_and_never_runs_twice_at_once() -> None:
+    cron = of_kind(manifests("foresail"), "CronJob")[0]["spec"]
+
+    assert cron["schedule"] == "* * * * *"
+    assert cron["jobTemplate"]["spec"]["activeDeadlineSeconds"] > 60
+    assert cron["concurrencyPolicy"] == "Forbid"
