@@ -175,11 +175,16 @@ def _differences(scenario: Scenario, warm_up_s: float, limits: LiveLimits) -> It
     pools = {s.pool_size for s in scenario.topology.services if s.name in ROLES and s.pool_size > 0}
     if len(pools) > 1:
         yield Difference("topology.services", f"pools of {sorted(pools)} connections: the chart's one size is used")
-    yield from _fault_differences(scenario.faults, scenario)
+    grown = [s.name for s in scenario.topology.services if s.hpa is not None and s.replicas != s.hpa.min_replicas]
+    if grown:
+        yield Difference(
+            "topology.services", f"{', '.join(grown)} begin with minReplicas: the warm-up is all that HPAs have to grow"
+        )
+    yield from _fault_differences(scenario.faults)
     yield from _node_differences(scenario, limits.machines)
 
 
-def _fault_differences(faults: Sequence[Fault], scenario: Scenario) -> Iterator[Difference]:
+def _fault_differences(faults: Sequence[Fault]) -> Iterator[Difference]:
     said = {
         FaultKind.PRIMARY_LOSS: "the pod is killed once and comes back by its StatefulSet; the simulator holds it down",
         FaultKind.CRASH_LOOP: "pods are killed again and again, no rollout is made",

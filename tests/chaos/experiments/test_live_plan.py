@@ -39,6 +39,13 @@ def test_history_that_is_not_played_is_said(scenario, limits):
     assert any(line.startswith("history: 3 h and 1 earlier days are not played") for line in told)
 
 
+def test_services_that_begin_smaller_than_in_the_simulator_are_said(scenario, limits):
+    told = [str(d) for d in live_plan(scenario(), 1, limits).differences]
+
+    # Of the shop's services gateway, catalog and recommendations begin with more pods than their HPA's minimum.
+    assert any("gateway, catalog, recommendations begin with minReplicas" in line for line in told)
+
+
 def test_more_requests_than_allowed_are_refused_with_the_time_and_the_scale_that_fits(scenario, limits):
     sale = {"kind": "flash_sale", "start_s": 100, "duration_s": 60, "magnitude": 6}
 
