@@ -22,11 +22,16 @@ import yaml
 
 _READY_S = 300.0
 _END_S = 20.0
+_ANSWER_S = 20.0
 _USER_HZ = os.sysconf("SC_CLK_TCK")
 
 
 class BenchFailed(Exception):
-    """A process ended or never became ready. Its text names it and where its log is."""
+    """A process ended, never became ready or gave no answer. Its text names it and where its log is."""
+
+
+class NoAnswer(BenchFailed):
+    """A process listens no more, or has no time to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def _wait_for_a_tick(running: Running, process: subprocess.Popen[bytes], log: Pa
         try:
             if running.metrics().get("foresail_ticks_total", 0.0) >= 1.0:
                 return
-        except (OSError, ValueError):
+        except NoAnswer:
             pass  # it does not listen yet
         time.sleep(0.2)
     raise BenchFailed(f"the operator had no tick within {_READY_S:g} s: see {log}")
@@ -172,5 +177,8 @@ def _free_port() -> int:
 
 
 def _get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=20.0) as answer:
-        return bytes(answer.read())
+    try:
+        with urllib.request.urlopen(url, timeout=_ANSWER_S) as answer:
+            return bytes(answer.read())
+    except OSError as error:
+        raise NoAnswer(f"{url} gave no answer within {_ANSWER_S:g} s: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from kubernetes import client
 from chaos.operator_bench import bench, processes
 from chaos.operator_bench.bench import Watched, figures, image_size
 from chaos.operator_bench.json_patches import PatchRefused, patched
-from chaos.operator_bench.processes import Running
+from chaos.operator_bench.processes import NoAnswer, Running
 from chaos.operator_bench.synthetic_shop import PODS_EACH, SyntheticShop, metrics, objects, pod_names
 from chaos.shop_bench.figure import Figure
 from foresail.actuators import paths
@@ -184,6 +185,15 @@ def by_name(monkeypatch: pytest.MonkeyPatch, **seen: Any) -> dict[str, Figure]:
     monkeypatch.setattr(Running, "peak_mib", lambda self: 170.0)
     watched = Watched(**{"ticks_s": [0.1, 0.2, 0.3], "queries": [6.0, 7.0, 12.0], "seconds": 45.0, **seen})
     return {figure.name: figure for figure in figures(100, Running(1, 2, "", ""), watched)}
+
+
+def test_an_operator_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        running = Running(1, unused.getsockname()[1], "", "")
+
+        with pytest.raises(NoAnswer, match="/metrics gave no answer"):
+            running.metrics()
 
 
 def test_the_size_of_an_image_is_that_of_its_archive(tmp_path: Path) -> None:
