@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from policies.acts import is_undo, workloads_of
 from policies.decision import (
     Action,
     Decision,
@@ -56,11 +57,16 @@ class SimulatedCluster:
         return frozenset(self._shifted)
 
     def apply(self, action: Action, decision: Decision, now_s: float) -> bool:
-        """False: the API server is away, or the object is not as the action assumes."""
-        done = self._world.api_available() and self._write(action, decision, now_s)
+        """False: the API server is away, the object is not as the action assumes, or the act would be over by now."""
+        done = self._world.api_available() and self._can_be(action, now_s) and self._write(action, decision, now_s)
         if not done:
             self._log.refused(decision, type(action).__name__)
         return done
+
+    def _can_be(self, action: Action, now_s: float) -> bool:
+        expires_at_s = getattr(action, "expires_at_s", None)
+        over = expires_at_s is not None and expires_at_s <= now_s and not is_undo(action)
+        return not over and all(name in self._world.services for name in workloads_of(action))
 
     def _write(self, action: Action, decision: Decision, now_s: float) -> bool:
         if self.before_write is not None:
@@ -121,8 +127,9 @@ class SimulatedCluster:
         if hpa is None:
             return False
         before = self._floors.minimum(action.workload, hpa.min_replicas)
-        self._floors.write(action.workload, hpa.min_replicas, action.floor, action.expires_at_s)
-        if before != action.floor:
+        floor = min(action.floor, hpa.max_replicas)  # an API server takes no other
+        self._floors.write(action.workload, hpa.min_replicas, floor, action.expires_at_s)
+        if before != floor:
             self._log.acted(now_s, decision, "SetFloor", action.workload, disruptive=False)
         return True
 
