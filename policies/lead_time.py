@@ -16,23 +16,31 @@ PLANNED_QUANTILE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class LeadTimeState:
-    """Spans from creation to Ready, oldest first, and the present pods that are already counted."""
+    """Spans from creation to Ready, oldest first, and the present pods that are already counted.
+
+    `looked`: there was a look before, so that a pod which is Ready and was never seen has just arrived.
+    """
 
     samples_s: tuple[float, ...] = ()
     counted: tuple[str, ...] = ()
+    looked: bool = False
 
 
 def learn(state: LeadTimeState, pods: Sequence[PodSeen]) -> LeadTimeState:
-    """The state after one look. A pod counts once, at its first Ready, and never after a restart of its container."""
+    """The state after one look. A pod counts once, at its first Ready, and never after a restart of its container.
+
+    Pods that are Ready at the first look of all say nothing: each may have lost readiness since it started.
+    """
     present = [pod.name for pod in pods]
     known = set(state.counted)
     arrived = [pod for pod in pods if pod.ready_at_s is not None and pod.name not in known]
-    if not arrived and len(present) >= len(known) and known.issubset(present):
+    if state.looked and not arrived and len(present) >= len(known) and known.issubset(present):
         return state
-    spans = [pod.ready_at_s - pod.created_at_s for pod in arrived if pod.restarts == 0 and pod.ready_at_s is not None]
+    told = arrived if state.looked else []
+    spans = [pod.ready_at_s - pod.created_at_s for pod in told if pod.restarts == 0 and pod.ready_at_s is not None]
     samples = (*state.samples_s, *(span for span in spans if 0.0 < span <= LONGEST_START_S))
     known.update(pod.name for pod in arrived)
-    return LeadTimeState(samples[-KEPT_SAMPLES:], tuple(name for name in present if name in known))
+    return LeadTimeState(samples[-KEPT_SAMPLES:], tuple(name for name in present if name in known), True)
 
 
 def planned_s(state: LeadTimeState, prior_s: float, pods: Sequence[PodSeen] = (), now_s: float = 0.0) -> float:

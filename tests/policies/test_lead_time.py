@@ -22,6 +22,13 @@ def test_a_pod_counts_once_at_its_first_ready() -> None:
     assert state.samples_s == (40.0,)
 
 
+def test_pods_that_were_ready_before_the_first_look_say_nothing() -> None:
+    state = learn(LeadTimeState(), [pod("old", ready_at_s=420.0)])  # lost readiness at 400 s, say
+    state = learn(state, [pod("old", ready_at_s=420.0), pod("new", created_at_s=500.0, ready_at_s=530.0)])
+
+    assert state.samples_s == (30.0,)
+
+
 @pytest.mark.parametrize(
     "seen",
     [
@@ -31,7 +38,7 @@ def test_a_pod_counts_once_at_its_first_ready() -> None:
     ],
 )
 def test_pods_that_say_nothing_about_starting_are_not_counted(seen: PodSeen) -> None:
-    assert learn(LeadTimeState(), [seen]).samples_s == ()
+    assert learn(LeadTimeState(looked=True), [seen]).samples_s == ()
 
 
 def test_nine_in_ten_pods_are_in_time() -> None:
