@@ -67,7 +67,7 @@ def dry_run(
     """Decides once. `remembered` False leaves the leader's checkpoint aside. Raises `PlanFailed`."""
     store = PolicyStore()
     store.listed(store.listing(), bodies)
-    objects = ObjectWatch(api, WatchSettings(namespaces=settings.watch_namespaces))
+    objects = ObjectWatch(api, WatchSettings(namespaces=settings.watch_namespaces), scalables=settings.scale_resources)
     declared = Declared(store, objects, lambda: False)
     watch = DatabaseWatch(lambda: databases(declared.mapped(time.time())), objects.state)
     fast = FastWatch(lambda: fast_plan(objects.state(), declared.mapped(time.time()), settings))

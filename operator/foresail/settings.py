@@ -49,6 +49,7 @@ class Settings:
     outlook: str = "forecast"  # or persistence: the present value stands for the future, for comparisons
     zone_shift: bool = False  # whether the chart gave the right to cordon
     weights: bool = False  # whether HTTPRoutes may be written
+    scale_resources: tuple[tuple[str, str], ...] = ()  # workloads beside Deployments and StatefulSets
     log_level: str = "INFO"
     seed: int = 0
 
@@ -86,6 +87,7 @@ class Settings:
             outlook=read.one_of("OUTLOOK", default.outlook, _OUTLOOKS).lower(),
             zone_shift=read.flag("ZONE_SHIFT", default.zone_shift),
             weights=read.flag("WEIGHTS", default.weights),
+            scale_resources=read.resources("SCALE_RESOURCES"),
             log_level=read.one_of("LOG_LEVEL", default.log_level, _LEVELS),
             seed=read.whole("SEED", default.seed, least=0, most=2**31),
         )
@@ -106,6 +108,16 @@ class _Reader:
     def names(self, name: str) -> tuple[str, ...]:
         found = (part.strip() for part in (self.optional(name) or "").split(","))
         return tuple(sorted({part for part in found if part}))
+
+    def resources(self, name: str) -> tuple[tuple[str, str], ...]:
+        """apiVersion and plural of each."""
+        found = []
+        for part in self.names(name):
+            api_version, _, plural = part.rpartition("/")
+            if not api_version or not plural:
+                raise _wrong(name, part, "apiVersion/plural, like argoproj.io/v1alpha1/rollouts")
+            found.append((api_version, plural))
+        return tuple(found)
 
     def path(self, name: str) -> Path | None:
         value = self.optional(name)

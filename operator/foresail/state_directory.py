@@ -30,7 +30,7 @@ class StateDirectory:
     def find(self, workload: str) -> WorkloadTarget | None:
         state = self._state()
         found = None if state is None else state.workloads.get(workload)
-        kind = None if found is None else _KINDS.get(found.kind)
+        kind = None if found is None else found.record.resource or _KINDS.get(found.kind)
         if found is None or kind is None:
             return None
         binding = self._bindings().get(workload)

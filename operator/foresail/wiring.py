@@ -80,7 +80,8 @@ class Eyes:
         if found is None:
             return None
         meta = found.record.meta
-        return Reference(_API_VERSIONS.get(found.kind, ""), found.kind, meta.namespace, meta.name, meta.uid)
+        api_version = _API_VERSIONS.get(found.kind, "") if found.record.resource is None else found.record.resource[0]
+        return Reference(api_version, found.kind, meta.namespace, meta.name, meta.uid)
 
 
 def build(settings: Settings, api: client.ApiClient, model: Forecaster | None = None) -> Operator:
@@ -149,7 +150,9 @@ def build_eyes(settings: Settings, api: client.ApiClient, on_look: Callable[[], 
     """`on_look` hears of every round of the fast watch."""
     store = PolicyStore()
     watched = (*kinds.KINDS, kinds.ROUTES) if settings.weights else kinds.KINDS
-    objects = ObjectWatch(api, WatchSettings(namespaces=settings.watch_namespaces), watched=watched)
+    objects = ObjectWatch(
+        api, WatchSettings(namespaces=settings.watch_namespaces), watched=watched, scalables=settings.scale_resources
+    )
     kill_switch = KillSwitch(api, settings.namespace)
     # With all namespaces watched ours is among them.
     own_pods = OwnPods(api, settings.namespace if settings.watch_namespaces else None)
@@ -213,6 +216,7 @@ def _actuator_settings(settings: Settings, identity: str) -> ActuatorSettings:
         watch_namespaces=settings.watch_namespaces,
         zone_shift=settings.zone_shift,
         weights=settings.weights,
+        scale_kinds=settings.scale_resources,
     )
 
 

@@ -208,10 +208,13 @@ def _scale(store: Store, route: Route, request: Request) -> Answer:
         kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
         meta = {key: row["metadata"][key] for key in kept if key in row["metadata"]}
         scale = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta}
-        replicas = row.get("spec", {}).get("replicas", 0 if resource.api_version.startswith("argo") else 1)
+        spec, status = row.get("spec", {}), row.get("status", {})
+        replicas = spec.get(resource.replicas_at, 0 if resource.api_version.startswith("argo") else 1)
+        pairs = (spec.get("selector") or {}).get("matchLabels") or {}
+        selector = status.get("selector") or ",".join(f"{key}={value}" for key, value in sorted(pairs.items()))
         return scale | {
             "spec": {"replicas": replicas},
-            "status": {"replicas": row.get("status", {}).get("replicas", 0)},
+            "status": {"replicas": status.get("replicas", 0), "selector": selector},
         }
 
     def written(row: Object) -> Object:
@@ -222,7 +225,7 @@ def _scale(store: Store, route: Route, request: Request) -> Answer:
         meta = scale.get("metadata", {})
         row["metadata"]["resourceVersion"] = meta.get("resourceVersion") or row["metadata"]["resourceVersion"]
         row["metadata"]["uid"] = meta.get("uid", row["metadata"]["uid"])
-        row.setdefault("spec", {})["replicas"] = count
+        row.setdefault("spec", {})[resource.replicas_at] = count
         return row
 
     if request.method == "GET":

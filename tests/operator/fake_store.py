@@ -22,6 +22,7 @@ class Resource:
     kind: str
     namespaced: bool = True
     scale: bool = False
+    replicas_at: str = "replicas"  # where in its spec
     status: bool = True  # has a status subresource, so that writes of the object itself leave its status alone
 
 

@@ -47,6 +47,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- join "," (default (list .Release.Namespace) .Values.watchNamespaces | uniq) -}}
 {{- end -}}
 
+{{- define "foresail.scaleResources" -}}
+{{- $named := list -}}
+{{- range .Values.scaleResources -}}{{- $named = append $named (printf "%s/%s" .apiVersion .resource) -}}{{- end -}}
+{{- join "," $named -}}
+{{- end -}}
+
 {{- define "foresail.leaseName" -}}foresail{{- end -}}
 
 {{- /* Whether an optional resource is rendered: (dict "install" "auto|on|off" "api" "group/version" "key" "its key" "context" $) */ -}}
@@ -120,6 +126,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   value: {{ .Values.zoneShift.enabled | quote }}
 - name: FORESAIL_WEIGHTS
   value: {{ .Values.gatewayApi.enabled | quote }}
+- name: FORESAIL_SCALE_RESOURCES
+  value: {{ include "foresail.scaleResources" . | quote }}
 - name: FORESAIL_HTTP_PORT
   value: "8080"
 {{- if .Values.models.existingClaim }}

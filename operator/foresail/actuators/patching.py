@@ -60,6 +60,10 @@ class Patch:
             pointer = _pointer(path)
             self._guards[pointer] = {"op": "test", "path": pointer, "value": current}
 
+    def keep_whole(self) -> None:
+        """Guard everything: the object must be at the version that was read."""
+        self._whole = True
+
     def put(self, path: tuple[Step, ...], value: object) -> None:
         """`ABSENT` takes the value away."""
         self.keep(*path)

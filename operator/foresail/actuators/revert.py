@@ -99,7 +99,10 @@ class Reverter:
                     found = self.api.items(paths.path(kind, namespace), f"{marks.MANAGED_LABEL}=true")
                 except ActRefused as refused:
                     # Without the right to read an optional kind there was none to write it either.
-                    silent = refused.reason is RefusalReason.FORBIDDEN and kind in OPTIONAL
+                    silent = refused.reason is RefusalReason.FORBIDDEN and kind in {
+                        *OPTIONAL,
+                        *self.settings.scale_kinds,
+                    }
                     if refused.reason is not RefusalReason.NOT_FOUND and not silent:
                         self._refused.append(refused.refused)
                     if refused.reason in HOPELESS:
@@ -128,7 +131,7 @@ class Reverter:
             case marks.FLOOR:
                 return self._lower(path, KEDA_FLOOR if kind == paths.SCALED_OBJECTS else HPA_FLOOR, now_s, periods_left)
             case marks.SCALE:
-                done = scale.give_back(self.api, path, now_s, self.api.fence.epoch, periods_left)
+                done = scale.give_back(self.api, kind, path, now_s, self.api.fence.epoch, periods_left)
                 if done:
                     self.memory.note(path, key, seen, None)
                 return "restored" if done else "lowered"

@@ -80,7 +80,12 @@ def _reverted(
         within = max(0.0, take_lease - SPARE_S) if within is None else within
     api = Api(client, fence, settings.api_timeout_s, dry_run)
     # Kinds that we have no right to are passed over, so all of them may be tried.
-    watched = ActuatorSettings(watch_namespaces=settings.watch_namespaces, zone_shift=True, weights=True)
+    watched = ActuatorSettings(
+        watch_namespaces=settings.watch_namespaces,
+        zone_shift=True,
+        weights=True,
+        scale_kinds=settings.scale_resources,
+    )
     # Drains and ceilings are lifted in the pods too, but a dry run can only ask the API server.
     directory = None if dry_run else DeclaredDirectory(api, settings.secrets_folder)
     http = None if dry_run else PodHttp(api.check_fence)

@@ -110,6 +110,16 @@ class ApiReading:
             if token is None:
                 return
 
+    def object(self, path: str) -> Json:
+        """One object. Raises `ObjectsError`; `NotServed` where there is none."""
+        try:
+            body = json.loads(_read(self._get(path, [], self._settings.read_s)))
+        except ValueError as error:
+            raise ApiAway(f"{path} answered no JSON: {error}") from error
+        if not isinstance(body, dict):
+            raise ApiAway(f"{path} answered no object")
+        return body
+
     def watch(self, path: str, version: str) -> WatchStream:
         """What happens after `version`."""
         query = [

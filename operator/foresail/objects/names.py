@@ -10,6 +10,8 @@ CORDON = "foresail.dev/cordon"
 
 TEMPLATE_HASH_LABEL = "pod-template-hash"
 ROLLOUTS_HASH_LABEL = "rollouts-pod-template-hash"  # Argo Rollouts
+#: Values differ between the versions of a workload's pods.
+VERSION_LABELS = (TEMPLATE_HASH_LABEL, ROLLOUTS_HASH_LABEL, "controller-revision-hash")
 FLAGGER_GROUP = "flagger.app/"
 
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")

@@ -44,11 +44,12 @@ class Records:
     quotas: Mapping[str, QuotaRecord] = field(default_factory=dict)
     services: Mapping[str, ServiceRecord] = field(default_factory=dict)
     routes: Mapping[str, RouteRecord] = field(default_factory=dict)
+    scalables: Mapping[str, WorkloadRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadObjects:
-    """A Deployment or StatefulSet and all that concerns it. Pods that have ended are left out."""
+    """A workload and all that concerns it. Pods that have ended are left out."""
 
     record: WorkloadRecord
     pods: tuple[PodRecord, ...] = ()
@@ -84,7 +85,7 @@ class ObjectState:
 
 def joined(records: Records, sees_all_pods: bool = True) -> ObjectState:
     """The state that the records describe."""
-    workloads = {**records.stateful_sets, **records.deployments}
+    workloads = {**records.scalables, **records.stateful_sets, **records.deployments}
     owners = PodOwners(workloads.values(), records.replica_sets.values())
     pods, detached = _grouped(records.pods.values(), owners)
     index = _indexes(workloads.values())

@@ -15,6 +15,7 @@ from foresail.objects import kinds
 from foresail.objects.api_reading import ApiReading, ReadSettings
 from foresail.objects.kinds import Kind
 from foresail.objects.object_state import ObjectState, Records, joined
+from foresail.objects.scalables import Scalables
 from foresail.objects.watch_cache import CacheSettings, WatchCache
 
 
@@ -65,18 +66,21 @@ class ObjectWatch:
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
         watched: Sequence[Kind] = kinds.KINDS,
+        scalables: Sequence[tuple[str, str]] = (),
     ) -> None:
+        """`scalables`: further resources whose objects are workloads, by apiVersion and plural."""
         self._settings = settings or WatchSettings()
         self._clock = clock
         self._changed = threading.Condition()
         reading = ApiReading(client, self._settings.read)
         spread = rng or random.Random()
+        self._scalables = tuple(Scalables(reading, resource).kind for resource in scalables)
         self._caches = {
             kind: [
                 WatchCache(kind, namespace, reading, self._settings.cache, clock, spread, self._changed)
                 for namespace in self._places(kind)
             ]
-            for kind in watched
+            for kind in (*watched, *self._scalables)
         }
         self._built: tuple[tuple[int, ...], tuple[Mapping[str, Any], ...], ObjectState] | None = None
 
@@ -112,7 +116,10 @@ class ObjectWatch:
         with self._changed:
             if not self._synced():
                 return None
-            snapshots = tuple(self._snapshot(kind) for kind in (*kinds.KINDS, kinds.ROUTES))
+            snapshots = (
+                *(self._snapshot(kind) for kind in (*kinds.KINDS, kinds.ROUTES)),
+                tuple(snapshot for kind in self._scalables for snapshot in self._snapshot(kind)),
+            )
             identity = tuple(id(snapshot) for group in snapshots for snapshot in group)
             built = self._built
         if built is not None and built[0] == identity:

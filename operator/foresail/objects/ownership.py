@@ -32,11 +32,15 @@ class PodOwners:
             workload = self._workloads.get(owner.uid) if owner is not None else None
             if workload is None:
                 continue
-            key = workload.meta.key
+            key = self._whole(workload).meta.key
             self._of_replica_set[replica_set.meta.uid] = key
             self.replica_sets.setdefault(key, []).append(replica_set)
             if replica_set.template_hash is not None:
                 self._hashes.add((key, replica_set.template_hash))
+        self._scalables: dict[str, list[WorkloadRecord]] = {}
+        for workload in self._workloads.values():
+            if workload.resource is not None:
+                self._scalables.setdefault(workload.meta.namespace, []).append(workload)
         self._deployments: dict[str, list[WorkloadRecord]] = {}
         for workload in self._workloads.values():
             if workload.kind == "Deployment":
@@ -50,11 +54,28 @@ class PodOwners:
         if owner is not None:
             key = self._of_replica_set.get(owner.uid)
             if key is None and owner.uid in self._workloads:
-                key = self._workloads[owner.uid].meta.key
+                key = self._whole(self._workloads[owner.uid]).meta.key
+            if key is None:
+                key = self._scaled_with(pod)
             return None if key is None else Place(key, detached=left)
         if original is None or not left:
             return None
         return self._released(pod, original)
+
+    def _whole(self, workload: WorkloadRecord) -> WorkloadRecord:
+        """What scales it: a StatefulSet may be only a part of something larger with a scale of its own."""
+        owner = workload.meta.owner
+        larger = None if owner is None else self._workloads.get(owner.uid)
+        return workload if larger is None or larger.resource is None else larger
+
+    def _scaled_with(self, pod: PodRecord) -> str | None:
+        """By the selector of a scale, for pods whose owner is not watched."""
+        fitting = [
+            workload.meta.key
+            for workload in self._scalables.get(pod.meta.namespace, ())
+            if _selects(workload, pod.meta.labels)
+        ]
+        return fitting[0] if len(fitting) == 1 else None
 
     def _released(self, pod: PodRecord, original: str) -> Place | None:
         """The workload of a pod that has no owner any more: its labels match, and it once had that hash."""

@@ -88,7 +88,10 @@ class PodTemplate:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRecord:
-    """A Deployment or StatefulSet."""
+    """A Deployment, a StatefulSet, or anything else with a scale subresource.
+
+    `resource`: apiVersion and plural of any other kind than these two.
+    """
 
     meta: Meta
     kind: str
@@ -105,6 +108,7 @@ class WorkloadRecord:
     update_revision: str | None = None
     progress_reason: str | None = None  # of the condition Progressing
     claims: tuple[str, ...] = ()  # volumeClaimTemplates of a StatefulSet
+    resource: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

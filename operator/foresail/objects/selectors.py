@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,11 @@ from typing import Generic, TypeVar
 from foresail.objects.fields import at, strings, text
 
 T = TypeVar("T")
+
+_BETWEEN = re.compile(r",(?![^(]*\))")  # commas outside brackets
+_KEY = re.compile(r"[-./A-Za-z0-9_]+")
+_PAIR = re.compile(r"(?P<key>[-./A-Za-z0-9_]+)\s*(?P<sign>==|!=|=)\s*(?P<value>[-.A-Za-z0-9_]*)")
+_AMONG = re.compile(r"(?P<key>[-./A-Za-z0-9_]+)\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,36 @@ def _requirement(entry: object) -> Requirement:
     values = at(entry, "values")
     kept = tuple(sys.intern(value) for value in values if type(value) is str) if isinstance(values, list) else ()
     return Requirement(text(entry, "key") or "", text(entry, "operator") or "", kept)
+
+
+def parsed_query(said: str) -> Selector | None:
+    """A selector as the API server writes it in one line; None where it says nothing. The other way round: `query`."""
+    terms = [term.strip() for term in _BETWEEN.split(said) if term.strip()]
+    if not terms:
+        return None
+    pairs: dict[str, str] = {}
+    requirements = []
+    for term in terms:
+        pair = _PAIR.fullmatch(term)
+        if pair is not None and pair["sign"] != "!=":
+            pairs[pair["key"]] = pair["value"]
+        elif pair is not None:
+            requirements.append(Requirement(pair["key"], "NotIn", (pair["value"],)))
+        else:
+            requirements.append(_said(term))
+    return Selector(pairs, tuple(requirements))
+
+
+def _said(term: str) -> Requirement:
+    among = _AMONG.fullmatch(term)
+    if among is not None:
+        values = tuple(value.strip() for value in among["values"].split(","))
+        return Requirement(among["key"], "In" if among["operator"] == "in" else "NotIn", values)
+    if _KEY.fullmatch(term):
+        return Requirement(term, "Exists")
+    if term.startswith("!") and _KEY.fullmatch(term[1:].strip()):
+        return Requirement(term[1:].strip(), "DoesNotExist")
+    return Requirement(term, "")  # holds for nobody
 
 
 class LabelIndex(Generic[T]):

@@ -103,7 +103,18 @@ def rollout_in_progress(workload: WorkloadObjects) -> bool:
         revisions = (record.current_revision, record.update_revision)
         # With a partition or OnDelete they differ until somebody finishes it by hand: a canary as well.
         return None not in revisions and revisions[0] != revisions[1]
+    if record.resource is not None and _is_mixed(workload):
+        return True
     return record.status_replicas > record.updated_replicas or record.progress_reason in _ROLLING
+
+
+def _is_mixed(workload: WorkloadObjects) -> bool:
+    """Whether its pods are of several versions: kinds of other people's tell nothing else about rollouts."""
+    staying = [pod for pod in workload.pods if not pod.deleting and pod.meta.name not in workload.detached]
+    return any(
+        len({pod.meta.labels[label] for pod in staying if label in pod.meta.labels}) > 1
+        for label in names.VERSION_LABELS
+    )
 
 
 def disruptions_allowed(workload: WorkloadObjects) -> int | None:

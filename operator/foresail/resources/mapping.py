@@ -87,8 +87,11 @@ def _no_workload(resource: PolicyResource, target: Target, field: str, workloads
         message = f"no workload of {namespace} that is left carries these labels: label the workload, not only its pods"
         return Problem(resource.name, ProblemKind.NO_WORKLOAD, f"{field}.selector", message)
     other = workloads.get(wanted.name)
-    but = "" if other is None or other.kind == wanted.kind.value else f", but a {other.kind}"
-    message = f"there is no {wanted.kind.value} {namespace}/{wanted.name}{but}: correct kind or name, or create it"
+    but = "" if other is None or other.kind == wanted.kind else f", but a {other.kind}"
+    fix = "correct kind or name, or create it"
+    if wanted.kind not in ("Deployment", "StatefulSet"):
+        fix += "; other kinds than Deployment and StatefulSet have to be in the chart's scaleResources"
+    message = f"there is no {wanted.kind} {namespace}/{wanted.name}{but}: {fix}"
     return Problem(resource.name, ProblemKind.NO_WORKLOAD, f"{field}.workload", message)
 
 

@@ -46,7 +46,7 @@ def matched(spec: Spec, workloads: Mapping[str, WorkloadRef]) -> dict[str, tuple
 
 def _fits(target: Target, workload: WorkloadRef) -> bool:
     if target.workload is not None:
-        return workload.kind == target.workload.kind.value and workload.name == target.workload.name
-    if target.selector is None or workload.kind != target.selector.kind.value:
+        return workload.kind == target.workload.kind and workload.name == target.workload.name
+    if target.selector is None or workload.kind != target.selector.kind:
         return False
     return all(workload.labels.get(label) == value for label, value in target.selector.match_labels.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -11,9 +12,12 @@ from foresail.resources.sections import LabelValue, Name, ObjectName, Rule, Sect
 MOST_REPLICAS = 5000
 
 
-class WorkloadKind(StrEnum):
-    DEPLOYMENT = "Deployment"
-    STATEFUL_SET = "StatefulSet"
+#: Any kind with a scale subresource; others than Deployment and StatefulSet have to be opened by the installation.
+WorkloadKind = Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", min_length=1, max_length=63)]
+_KIND = (
+    "Deployment, StatefulSet, or any other kind with a scale subresource that the chart lists in `scaleResources`: its"
+    " pods are scaled, drained and shifted, never replaced."
+)
 
 
 class Role(StrEnum):
@@ -25,14 +29,14 @@ class Role(StrEnum):
 class WorkloadName(Section):
     """One workload of the policy's namespace."""
 
-    kind: WorkloadKind = Field(WorkloadKind.DEPLOYMENT, description="Kind of the workload.")
+    kind: WorkloadKind = Field("Deployment", description=_KIND)
     name: ObjectName = Field(description="Name of the workload, in the namespace of the policy.")
 
 
 class WorkloadLabels(Section):
     """All workloads of one kind in the policy's namespace that carry these labels."""
 
-    kind: WorkloadKind = Field(WorkloadKind.DEPLOYMENT, description="Kind of the workloads.")
+    kind: WorkloadKind = Field("Deployment", description="As `workload.kind`.")
     match_labels: dict[str, LabelValue] = Field(
         min_length=1,
         max_length=16,

@@ -23,6 +23,12 @@ def test_values_are_read_and_names_sorted() -> None:
     assert settings.zone_shift and settings.tick_s == 5.0
 
 
+def test_further_kinds_are_read_with_their_versions() -> None:
+    settings = Settings.from_environment({"FORESAIL_SCALE_RESOURCES": "argoproj.io/v1alpha1/rollouts, v1/bags"})
+
+    assert settings.scale_resources == (("argoproj.io/v1alpha1", "rollouts"), ("v1", "bags"))
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "fix"),
     [
@@ -37,6 +43,7 @@ def test_values_are_read_and_names_sorted() -> None:
         pytest.param("LEASE_RENEW_DEADLINE_S", "20", "less than FORESAIL_LEASE_DURATION_S, 15", id="no-protection"),
         pytest.param("LEASE_RETRY_S", "6", "at most half of FORESAIL_LEASE_RENEW_DEADLINE_S, 10", id="rare-renewals"),
         pytest.param("API_TIMEOUT_S", "13", "less than FORESAIL_LEASE_DURATION_S", id="writes-never-allowed"),
+        pytest.param("SCALE_RESOURCES", "rollouts", "apiVersion/plural, like", id="no-group"),
         pytest.param("FAST_TICK_S", "16", "at most FORESAIL_TICK_S, 15", id="fast-is-slow"),
     ],
 )

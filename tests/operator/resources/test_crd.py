@@ -182,6 +182,7 @@ TEXTS = {
     "start": ["2026-11-27T08:00:00Z", "2026-11-27T08:00:00+01:00", "2026-11-27T08:00:00", "tomorrow"],
     "rrule": ["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=FR", "every day", ""],
     "timeZone": ["UTC", "Europe/Berlin", "../etc", ""],
+    "kind": ["Deployment", "StatefulSet", "Rollout", "rollout", ""],
     "path": ["/-/drain", "drain", "/"],
     "credentialsFile": ["patroni", "../patroni", ".hidden"],
     "tokenFile": ["token", "a/b"],

@@ -162,6 +162,15 @@ def test_a_missing_workload_is_told_with_the_kind_that_is_there():
     assert second.message == "there is no Deployment shop/nope: correct kind or name, or create it"
 
 
+def test_a_kind_of_its_own_is_named_like_any_other_and_told_where_it_has_to_be_opened():
+    target = {"name": "web", "workload": {"kind": "Rollout", "name": "web"}}
+    rollout = WorkloadRef("shop", "web", "Rollout")
+
+    assert mapped([policy(targets=[target])], [rollout], NOW_S).bindings["shop/web"].kind == "Rollout"
+    (missing,) = problems_of(policy(targets=[target]))
+    assert missing.message.startswith("there is no Rollout shop/web") and "scaleResources" in missing.message
+
+
 def test_the_deployment_counts_where_two_kinds_share_a_name():
     twins = [WorkloadRef("shop", "gateway", kind) for kind in ("StatefulSet", "Deployment")]
 
