@@ -93,11 +93,17 @@ class Light:
         return int(self.kubectl.get(LIGHT, "deployment", workload)["status"].get("readyReplicas", 0))
 
     @contextmanager
-    def policy(self, name: str, *workloads: str, **spec: Any) -> Iterator[None]:
-        """In Enforce over these workloads, by default one of its own name. Nothing of it or of theirs is left."""
+    def policy(self, name: str, *workloads: str, announced: bool = False, **spec: Any) -> Iterator[None]:
+        """In Enforce over these workloads, by default one of its own name. Nothing of it or of theirs is left.
+
+        `announced`: a sale is declared once there are forecasts that it can multiply.
+        """
         wanted = workloads or (name,)
         self.declare(name, wanted, **spec)
         try:
+            if announced:
+                self.wait_for_forecast(name)
+                self.declare(name, wanted, events=[sale()], **spec)
             yield
         finally:
             self.kubectl("delete", "-n", LIGHT, "resiliencepolicy", name, "--ignore-not-found")

@@ -42,10 +42,10 @@ def test_a_declared_event_raises_the_floor_in_time_and_its_expiry_brings_the_ori
 def test_two_policies_on_one_workload_tell_of_each_other_and_the_older_keeps_it(
     light: Light, operator: OperatorView
 ) -> None:
-    with light.policy("shared", events=[sale()]):
+    with light.policy("shared", announced=True):
         light.wait_for_forecast("shared")
         raised = light.raised("shared")
-        with light.policy("younger", "shared", scaling={"maxReplicas": 4}, events=[sale(lasts_s=900.0)]):
+        with light.policy("younger", "shared", scaling={"maxReplicas": 4}):
             for name in ("shared", "younger"):
                 wait_until(
                     f"policy {name} to tell of the conflict",
@@ -72,7 +72,7 @@ def test_what_a_gitops_tool_writes_becomes_the_original_and_the_second_time_it_i
         flags = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
         kubectl("apply", *flags, "-f", "-", given=json.dumps(body))
 
-    with light.policy("argo", events=[sale()], scaling={"maxReplicas": 3}):
+    with light.policy("argo", announced=True, scaling={"maxReplicas": 3}):
         light.wait_for_forecast("argo")
         wait_until("the floor", lambda: light.autoscaler("argo"), 90.0, lambda seen: seen.floor == 3)
         applied(2)
@@ -100,7 +100,7 @@ def test_a_tool_that_replaces_the_whole_object_is_left_alone_the_second_time_too
         whole["metadata"].pop(ours, None)
     body = json.dumps({**whole, "status": {}})
 
-    with light.policy("replaced", events=[sale()]):
+    with light.policy("replaced", announced=True):
         light.wait_for_forecast("replaced")
         light.raised("replaced")
         kubectl("replace", "-f", "-", given=body)

@@ -19,8 +19,8 @@ def test_a_paused_policy_and_the_kill_switch_stop_all_but_the_undoing(
     light: Light, operator: OperatorView, kubectl: Kubectl
 ) -> None:
     with (
-        light.policy("paused", events=[sale()]),
-        light.policy("stopped", events=[sale()]),
+        light.policy("paused", announced=True),
+        light.policy("stopped", announced=True),
     ):
         light.wait_for_forecast("stopped")
         light.raised("paused")
@@ -47,7 +47,7 @@ def test_a_paused_policy_and_the_kill_switch_stop_all_but_the_undoing(
 
 
 def test_a_restarted_api_server_changes_nothing_and_the_operator_goes_on(light: Light, operator: OperatorView) -> None:
-    with light.policy("restarted", events=[sale()]):
+    with light.policy("restarted", announced=True):
         light.wait_for_forecast("restarted")
         raised = light.raised("restarted")
         before = restarts(operator)

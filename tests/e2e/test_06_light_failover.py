@@ -65,7 +65,7 @@ def test_a_leader_that_is_stopped_hands_over_at_once(light: Light, operator: Ope
 def test_what_an_operator_leaves_behind_that_is_gone_is_taken_back_by_the_job(
     light: Light, operator: OperatorView, kubectl: Kubectl
 ) -> None:
-    with light.policy("abandoned", events=[sale()]):
+    with light.policy("abandoned", announced=True):
         light.wait_for_forecast("abandoned")
         raised = light.raised("abandoned")
         replicas = kubectl.get(OPERATOR, "deployment", "foresail")["spec"]["replicas"]
