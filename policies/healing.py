@@ -258,7 +258,7 @@ class _Ward:
             for suspect in self.suspects.values()
             if suspect.workload == name and suspect.sightings > 0 and suspect.pod in endpoints
         ]
-        if not allows(Rung.REWEIGHT, policy) or len(endpoints) < 2:
+        if not (self.policies.weights and allows(Rung.REWEIGHT, policy)) or len(endpoints) < 2:
             slow = []
         reasons = () if odd is None else (_reason(odd),)
         confidence = max((suspect.confidence for suspect in slow), default=1.0)

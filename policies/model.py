@@ -106,10 +106,11 @@ class WorkloadPolicy:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """Everything people declared. `kill_switch` stops every act but undoing."""
+    """Everything people declared. `kill_switch` stops every act but undoing; `weights`: routes may be weighed here."""
 
     workloads: Mapping[str, WorkloadPolicy]
     kill_switch: bool = False
+    weights: bool = True
 
 
 @dataclass(frozen=True, slots=True)

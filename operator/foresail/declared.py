@@ -27,9 +27,11 @@ class Objects(Protocol):
 class Declared:
     """Implements `PolicySource`. Maps anew only when a policy or the set of workloads changed, and once a minute."""
 
-    def __init__(self, store: PolicyStore, objects: Objects, stopped: Callable[[], bool]) -> None:
-        """`stopped`: whether the kill switch is on."""
-        self._store, self._objects, self._stopped = store, objects, stopped
+    def __init__(
+        self, store: PolicyStore, objects: Objects, stopped: Callable[[], bool], *, weights: bool = True
+    ) -> None:
+        """`stopped`: whether the kill switch is on. `weights`: whether the installation may weigh routes."""
+        self._store, self._objects, self._stopped, self._weights = store, objects, stopped, weights
         self._lock = threading.Lock()
         self._state: ObjectState | None = None
         self._refs: tuple[WorkloadRef, ...] = ()
@@ -39,7 +41,7 @@ class Declared:
     def policies(self, now_s: float) -> PolicySet:
         """Empty until policies and objects have been listed: nothing is decided on half a picture."""
         found, stopped = self.mapped(now_s).policies, self._stopped()
-        return replace(found, kill_switch=True) if stopped else found
+        return replace(found, kill_switch=stopped, weights=self._weights)
 
     def mapped(self, now_s: float) -> Mapped:
         """Policies, bindings and problems; the same value as before while nothing changed. From any thread."""

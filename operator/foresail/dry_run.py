@@ -68,7 +68,7 @@ def dry_run(
     store = PolicyStore()
     store.listed(store.listing(), bodies)
     objects = ObjectWatch(api, WatchSettings(namespaces=settings.watch_namespaces), scalables=settings.scale_resources)
-    declared = Declared(store, objects, lambda: False)
+    declared = Declared(store, objects, lambda: False, weights=settings.weights)
     watch = DatabaseWatch(lambda: databases(declared.mapped(time.time())), objects.state)
     fast = FastWatch(lambda: fast_plan(objects.state(), declared.mapped(time.time()), settings))
     numbers = build_numbers(settings, NoRecorder())

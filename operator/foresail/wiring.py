@@ -156,7 +156,7 @@ def build_eyes(settings: Settings, api: client.ApiClient, on_look: Callable[[], 
     kill_switch = KillSwitch(api, settings.namespace)
     # With all namespaces watched ours is among them.
     own_pods = OwnPods(api, settings.namespace if settings.watch_namespaces else None)
-    declared = Declared(store, objects, lambda: kill_switch.on)
+    declared = Declared(store, objects, lambda: kill_switch.on, weights=settings.weights)
 
     def plan() -> FastPlan:
         state = objects.state()

@@ -539,6 +539,22 @@ def test_weights_end_when_the_pod_has_been_fine_for_a_minute() -> None:
     assert equal.action == SetWeights(CART, {"p1": 1.0}, 195.0)
 
 
+def test_nothing_is_weighed_where_routes_may_not_be_written() -> None:
+    seen = Observation(0.0, (cart(*SLOW),), metrics_age_s=5.0)
+
+    def acts(weights: bool) -> set[type[object]]:
+        policies = PolicySet({CART: WorkloadPolicy(CART)}, weights=weights)
+        memory, found = HealingMemory(), set()
+        for now_s in (0.0, 15.0, 30.0):
+            looked = replace(seen, now_s=now_s)
+            proposals, _, memory = healing.propose(looked, None, policies, {}, {}, memory, now_s)
+            found |= {type(one.action) for one in proposals}
+        return found
+
+    assert SetWeights in acts(weights=True)
+    assert SetWeights not in acts(weights=False)
+
+
 @pytest.mark.parametrize(
     "pods",
     [

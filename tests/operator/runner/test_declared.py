@@ -120,6 +120,13 @@ def test_policies_hold_for_the_workloads_that_exist() -> None:
     assert set(declared.policies(1.0).workloads) == set()
 
 
+def test_routes_are_weighed_only_where_the_installation_may() -> None:
+    stored, objects = listed(policy()), Objects(state("web"))
+
+    assert Declared(stored, objects, lambda: False).policies(0.0).weights
+    assert not Declared(stored, objects, lambda: False, weights=False).policies(0.0).weights
+
+
 def test_nothing_is_mapped_anew_while_nothing_changes() -> None:
     declared = Declared(listed(policy()), Objects(state("web")), lambda: False)
 
