@@ -155,7 +155,8 @@ def _draining(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, no
     if replacement.off_since_s is None:
         replacement = replace(replacement, off_since_s=now_s)
     off_since_s = now_s if replacement.off_since_s is None else replacement.off_since_s
-    served_off = now_s - off_since_s >= DRAIN_S and ((pod.rate_rps or 0.0) <= 0.5 or now_s - off_since_s >= 4 * DRAIN_S)
+    idle = pod.rate_rps is not None and pod.rate_rps <= 0.5
+    served_off = now_s - off_since_s >= (DRAIN_S if idle else 4 * DRAIN_S)  # unknown is not idle
     if not served_off or (replacement.relieved and not come):
         return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
     return _evicting(_enter(replacement, Phase.EVICTING, now_s), pod, workload, now_s)
