@@ -12,7 +12,7 @@ from typing import Any
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 from kubernetes.watch.watch import iter_resp_lines
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from foresail.objects.errors import ApiAway, Gone, NotServed, ObjectsError, Refused
 from foresail.objects.fields import Json, at, entries, text, whole
@@ -30,7 +30,7 @@ class ReadSettings:
     connect_s: float = 5.0
     read_s: float = 20.0
     watch_s: int = 300
-    silence_s: float = 100.0
+    silence_s: float = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,19 @@ class WatchStream:
 
     _response: Any
     _closed: bool = field(default=False)
+    fell_silent: bool = field(default=False)
 
     def __iter__(self) -> Iterator[Event]:
-        """Raises `Gone`, or `ApiAway` where the connection broke or fell silent."""
+        """Ends when it fell silent, too: only opening it anew tells a dead one from one with nothing to tell.
+
+        Raises `Gone`, or `ApiAway` where the connection broke.
+        """
         try:
             for line in iter_resp_lines(self._response):  # type: ignore[no-untyped-call]
                 if line:
                     yield _event(line)
+        except (ReadTimeoutError, TimeoutError):
+            self.fell_silent = True
         except (HTTPError, OSError, ValueError, AttributeError) as error:
             # A response that was cut while it was being read fails in any of these ways.
             if not self._closed:

@@ -140,7 +140,8 @@ class WatchCache:
             with self._changed:
                 self._stream = None
             stream.close()
-        if events == 0 and self._clock() - opened_at_s < _SHORTEST_WATCH_S and not self._stop.is_set():
+        ended_early = events == 0 and self._clock() - opened_at_s < _SHORTEST_WATCH_S and not stream.fell_silent
+        if ended_early and not self._stop.is_set():
             raise ApiAway("the watch ended as soon as it was opened")
         self._failures = 0
 

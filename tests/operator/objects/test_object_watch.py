@@ -187,7 +187,9 @@ def test_a_long_silence_makes_objects_stale(fake_api: FakeApi, start: Start, clo
     assert not watch.health(clock.now_s + 181.0).ok
 
 
-def test_a_silent_watch_is_opened_anew(fake_api: FakeApi, start: Start) -> None:
+def test_a_silent_watch_is_opened_anew_and_is_no_failure(
+    fake_api: FakeApi, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     fill(fake_api)
     read = ReadSettings(silence_s=0.05)
     watch = start(WatchSettings(read=read, cache=SOON))
@@ -195,6 +197,7 @@ def test_a_silent_watch_is_opened_anew(fake_api: FakeApi, start: Start) -> None:
     assert watch.wait_until(lambda: watch.health(0.0).kinds["pods"].watches >= 3, LONG_S)
 
     assert lists_asked(fake_api, "pods") == 1
+    assert "watch_failed" not in caplog.text
 
 
 def test_a_server_that_hangs_is_given_up(fake_api: FakeApi, start: Start) -> None:
