@@ -23,7 +23,7 @@ class ReadSettings:
     """page: objects per answer, so that no answer becomes huge. connect_s, read_s: of a list.
 
     watch_s: the server ends a watch after this. silence_s: a watch that says nothing for so long is taken for dead and
-    opened anew (bookmarks come about every minute, so a healthy one does not fall silent).
+    opened anew: bookmarks come about every minute, but not where the server never had an object of that kind.
     """
 
     page: int = 500
