@@ -34,8 +34,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 @pytest.fixture(scope="session")
 def installed(stage: Stage) -> Stage:
-    """The shop and Foresail over it, in Enforce; the operator may not lead yet."""
+    """The shop and Foresail over it, in Enforce; the operator may not lead yet.
+
+    The light workloads begin here too: forecasts need two minutes of history, which pass while the shop is tested.
+    """
     install_everything(stage)
+    Light(stage.kubectl).make()
     return stage
 
 
@@ -56,9 +60,7 @@ def shop(operator: OperatorView) -> Shop:
 @pytest.fixture(scope="session")
 def light(operator: OperatorView) -> Light:
     """Sleeping workloads whose demand is told, watched by an operator that leads."""
-    made = Light(operator.stage.kubectl)
-    made.make()
-    return made
+    return Light(operator.stage.kubectl)
 
 
 @pytest.fixture(scope="session")
