@@ -75,4 +75,6 @@ def quieten(settings: kopf.OperatorSettings) -> None:
     settings.watching.server_timeout = 300
     settings.watching.connect_timeout = 10.0
     settings.networking.request_timeout = 10.0
+    # Through an hour without an API server, and back within seconds of its return.
+    settings.networking.error_backoffs = (1.0, 2.0, 3.0, *((5.0,) * 720))
     settings.execution.max_workers = 2

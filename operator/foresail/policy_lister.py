@@ -28,15 +28,20 @@ class PolicyLister:
     ) -> None:
         """`namespaces` empty: all."""
         self._api, self._store, self._namespaces, self._timeout_s = api, store, namespaces, timeout_s
-        self._stopping = threading.Event()
+        self._stopping, self._wanted = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="foresail-policies", daemon=True)
         self._problem: str | None = None
 
     def start(self) -> None:
         self._thread.start()
 
+    def list_soon(self) -> None:
+        """Lists now instead of when it is due: a new leader's watch may have missed what the last one knew."""
+        self._wanted.set()
+
     def stop(self, timeout_s: float) -> None:
         self._stopping.set()
+        self._wanted.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -59,7 +64,8 @@ class PolicyLister:
             except Exception:
                 log.exception("policies_not_listed")
                 answered = False
-            self._stopping.wait(RELIST_S if answered else RETRY_S)
+            self._wanted.wait(RELIST_S if answered else RETRY_S)
+            self._wanted.clear()
 
     def _list(self, namespace: str | None) -> list[Any]:
         bodies: list[Any] = []

@@ -91,7 +91,9 @@ def build(settings: Settings, api: client.ApiClient, model: Forecaster | None = 
 
     def leadership_changed(leads: bool) -> None:
         runner.wake()
-        if not leads:
+        if leads:
+            eyes.lister.list_soon()
+        else:
             telemetry.follows()
             statuses.forget()
 

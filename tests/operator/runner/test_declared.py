@@ -227,3 +227,17 @@ def test_the_kill_switch_follows_its_config_map_and_no_other(fake_api: FakeApi, 
     fake_api.delete("configmaps", "foresail", "foresail-kill-switch")
 
     until(lambda: not switch.on)
+
+
+def test_the_lister_lists_soon_where_it_is_asked_to(fake_api: FakeApi) -> None:
+    store = PolicyStore()
+    asking = lister(fake_api, store)
+    asking.start()
+    try:
+        until(lambda: store.known)
+        fake_api.put(policy("late"))
+        asking.list_soon()
+
+        until(lambda: modes(store) == {"shop/late": "Enforce"})
+    finally:
+        asking.stop(5.0)
