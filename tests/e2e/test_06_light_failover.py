@@ -15,6 +15,7 @@ from chaos.clusters.bare.pod_processes import kill_containers
 TAKEOVER_S = 60.0
 
 
+@pytest.mark.slow
 def test_a_leader_killed_in_the_middle_of_an_act_is_followed_by_one_that_does_not_act_twice(
     light: Light, operator: OperatorView, kubectl: Kubectl
 ) -> None:
