@@ -41,7 +41,7 @@ class Declared:
     def policies(self, now_s: float) -> PolicySet:
         """Empty until policies and objects have been listed: nothing is decided on half a picture."""
         found, stopped = self.mapped(now_s).policies, self._stopped()
-        return replace(found, kill_switch=stopped, weights=self._weights)
+        return replace(found, kill_switch=True) if stopped else found
 
     def mapped(self, now_s: float) -> Mapped:
         """Policies, bindings and problems; the same value as before while nothing changed. From any thread."""
@@ -52,7 +52,9 @@ class Declared:
             refs = self._references(state)
             made_of = (stored.version, refs, int(now_s // EVENTS_S))
             if made_of != self._made_of:
-                self._mapped, self._made_of = mapped(stored.resources, refs, now_s), made_of
+                found = mapped(stored.resources, refs, now_s)
+                self._mapped = replace(found, policies=replace(found.policies, weights=self._weights))
+                self._made_of = made_of
             return self._mapped
 
     def bindings(self) -> Mapping[str, WorkloadBinding]:
