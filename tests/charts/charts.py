@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
+from chaos.clusters.clients import helm_program
+from chaos.clusters.folders import ClusterFolders, cache_folder
+
 ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "charts"
 FORESAIL, SHOP = CHARTS / "foresail", CHARTS / "demo-shop"
 
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-_TOOLS = Path(os.environ.get("FORESAIL_CHART_TOOLS") or _CACHE / "foresail" / "charts")
-HELM = _TOOLS / "bin" / "helm"
+HELM = helm_program(ClusterFolders(cache_folder(os.environ)), os.environ)
 
 # libyaml's where it is there: rendered charts are long.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.clusters.processes import Word, run
+from chaos.clusters import clients
+from chaos.clusters.processes import Word
 
 Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kubectl:
-    """Every call raises `ClusterFailed` with what kubectl said when it fails."""
-
-    program: Path
-    kubeconfig: Path
-
-    def __call__(self, *words: Word, given: str | None = None, limit_s: float = 120.0) -> str:
-        return run(self.program, f"--kubeconfig={self.kubeconfig}", *words, given=given, limit_s=limit_s)
-
-    def json(self, *words: Word) -> Any:
-        return json.loads(self(*words, "-o", "json"))
+class Kubectl(clients.Kubectl):
+    """With what the tests ask of it again and again."""
 
     def get(self, namespace: str, kind: str, name: str) -> Any:
         return self.json("get", "-n", namespace, kind, name)
@@ -62,17 +53,8 @@ class Kubectl:
 
 
 @dataclass(frozen=True, slots=True)
-class Helm:
-    """Every call raises `ClusterFailed` with what helm said when it fails. Keeps nothing in the user's home."""
-
-    program: Path
-    kubeconfig: Path
-    home: Path
-
-    def __call__(self, *words: Word, limit_s: float = 600.0) -> str:
-        homes = {f"HELM_{kind}_HOME": str(self.home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-        environment = {**os.environ, **homes, "KUBECONFIG": str(self.kubeconfig)}
-        return run(self.program, *words, environment=environment, limit_s=limit_s)
+class Helm(clients.Helm):
+    """With what the tests ask of it again and again."""
 
     def install(self, release: str, chart: Path, namespace: str, options: Sequence[Word] = ()) -> None:
         """Installed, or upgraded to this; returns when all of it is ready."""

@@ -12,6 +12,7 @@ import pytest
 from e2e_programs import Helm, Kubectl
 
 from chaos.clusters.bare.abandoned import take_down_abandoned
+from chaos.clusters.clients import helm_program
 from chaos.clusters.cluster import Cluster, ClusterFailed
 from chaos.clusters.images.current import current_image
 from chaos.clusters.images.recipes import RECIPES
@@ -39,7 +40,11 @@ class Stage:
 
 def why_not(environment: Mapping[str, str] = os.environ) -> str | None:
     """What this machine lacks for the tests; None: nothing."""
-    helm = None if _helm(environment).exists() else "helm is not built here; `make charts` builds it"
+    helm = (
+        None
+        if helm_program(folders_here(environment), environment).exists()
+        else "helm is not built here; `make charts` builds it"
+    )
     return why_no_bare_cluster(environment) or helm
 
 
@@ -77,9 +82,5 @@ def _set_up(name: str, cluster: Cluster, home: Path, environment: Mapping[str, s
     kubectl = Kubectl(programs_folder(folders_here(environment)) / "kubectl", cluster.kubeconfig)
     for namespace in (SHOP, LIGHT, OPERATOR):
         kubectl.make_namespace(namespace)
-    return Stage(name, cluster, kubectl, Helm(_helm(environment), cluster.kubeconfig, home / "helm"))
-
-
-def _helm(environment: Mapping[str, str]) -> Path:
-    tools = environment.get("FORESAIL_CHART_TOOLS") or folders_here(environment).cache / "charts"
-    return Path(tools) / "bin" / "helm"
+    helm = helm_program(folders_here(environment), environment)
+    return Stage(name, cluster, kubectl, Helm(helm, cluster.kubeconfig, home / "helm"))

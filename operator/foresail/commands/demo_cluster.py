@@ -65,7 +65,7 @@ def _held(name: str, sale: Sale, out: Path, no_sale: bool) -> Course | None:
         cluster, tools = brought_up(name, folders_here(os.environ), Path(home), say)
         places = opened(cluster, tools)
         say("everything runs\n")
-        look = "\n".join(where_to_look(places, tools.kubeconfig, tools.kubectl_program, stop))
+        look = "\n".join(where_to_look(places, tools.kubectl.kubeconfig, tools.kubectl.program, stop))
         typer.echo(f"{look}\n")
         if no_sale:
             return None

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chaos.clusters.clients import Helm, Kubectl
 from chaos.clusters.cluster import ClusterFailed
 from chaos.demo_cluster.places import Places, where_to_look
 from chaos.demo_cluster.readings import Reading, explanation, reading
@@ -32,13 +33,14 @@ DEPLOYMENT = {"kind": "Deployment", "metadata": {}, "status": {"readyReplicas": 
 def answering(answer: Any) -> Any:
     """Tools whose kubectl always says this."""
 
-    class Answering(Tools):
-        def kubectl(self, *words: Any, given: str | None = None, limit_s: float = 120.0) -> str:
+    class Answering(Kubectl):
+        def __call__(self, *words: Any, given: str | None = None, limit_s: float = 120.0) -> str:
             if isinstance(answer, Exception):
                 raise answer
             return json.dumps(answer)
 
-    return Answering(Path("kubectl"), Path("helm"), Path("kubeconfig"), Path("home"))
+    kubeconfig = Path("kubeconfig")
+    return Tools(Answering(Path("kubectl"), kubeconfig), Helm(Path("helm"), kubeconfig, Path("home")))
 
 
 @contextmanager
