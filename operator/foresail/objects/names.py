@@ -14,6 +14,7 @@ ROLLOUTS_HASH_LABEL = "rollouts-pod-template-hash"  # Argo Rollouts
 VERSION_LABELS = (TEMPLATE_HASH_LABEL, ROLLOUTS_HASH_LABEL, "controller-revision-hash")
 FLAGGER_GROUP = "flagger.app/"
 
+UNREACHABLE_TAINT = "node.kubernetes.io/unreachable"  # the node controller's, while it hears nothing of a node
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 
 KEDA_PAUSED = "autoscaling.keda.sh/paused"

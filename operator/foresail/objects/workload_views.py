@@ -62,12 +62,20 @@ def nodes_seen(state: ObjectState) -> tuple[NodeSeen, ...]:
         NodeSeen(
             name=node.meta.name,
             zone=zone_of(node),
-            ready=node.ready,
+            ready=False if _is_given_up(node) else node.ready,
             cordoned=node.unschedulable,
             cordoned_by_us=node.unschedulable and names.CORDON in node.meta.annotations,
         )
         for node in sorted(state.nodes.values(), key=lambda node: node.meta.name)
     )
+
+
+def _is_given_up(node: NodeRecord) -> bool:
+    """Whether the control plane has not heard of the node for its grace period, and says so twice.
+
+    Its Ready condition is Unknown then, never False: that is the word of a kubelet which still lives.
+    """
+    return node.ready is None and any(taint.key == names.UNREACHABLE_TAINT for taint in node.taints)
 
 
 def zone_of(node: NodeRecord) -> str:

@@ -274,3 +274,11 @@ def test_nodes() -> None:
         NodeSeen("n2", "b", False, cordoned=True),
         NodeSeen("n3", "n3", None),  # without a label it is a zone of its own
     )
+
+
+def test_a_node_that_the_control_plane_has_given_up_is_not_ready() -> None:
+    lost = {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}
+    state = cluster(node("n1", ready="Unknown", taints=[lost]), node("n2", ready="True", taints=[lost]))
+
+    # The taint alone lingers for a moment after the kubelet's return.
+    assert [seen.ready for seen in nodes_seen(state)] == [False, True]
