@@ -81,6 +81,11 @@ class Cluster(Protocol):
     def restart_api_server(self) -> None:
         """Its process ends at once, unasked; returns when another one answers."""
 
+    def hang_program(self, program: str) -> None:
+        """A program of the control plane takes connections and answers none, as one that is out of memory."""
+
+    def resume_program(self, program: str) -> None: ...
+
     def execute(self, command: Sequence[str]) -> int:
         """Run a program in the cluster's network, KUBECONFIG set, in- and output as ours; returns its exit code."""
         ...

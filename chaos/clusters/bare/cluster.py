@@ -134,6 +134,14 @@ class BareCluster:
         wait_until("another API server", lambda: machine.find(name) != ended, _API_LIMIT_S)
         wait_until("the API server", api_of(self.site).is_ready, _API_LIMIT_S)
 
+    def hang_program(self, program: str) -> None:
+        self._must_be_up()
+        os.kill(self._hub.machine.find(program), signal.SIGSTOP)
+
+    def resume_program(self, program: str) -> None:
+        self._must_be_up()
+        os.kill(self._hub.machine.find(program), signal.SIGCONT)
+
     @property
     def audit_log(self) -> Path:
         return audit_log(self._hub.machine.folder)

@@ -128,6 +128,12 @@ class KindCluster:
     def heal_zone(self, zone: str) -> None:
         on_each(self.places(), zone, self.heal_node)
 
+    def hang_program(self, program: str) -> None:
+        self.run("docker", "exec", control_plane_container(self.plan), "pkill", "-STOP", "-x", program)
+
+    def resume_program(self, program: str) -> None:
+        self.run("docker", "exec", control_plane_container(self.plan), "pkill", "-CONT", "-x", program)
+
     def restart_api_server(self) -> None:
         """The kubelet of the control plane starts it again."""
         inside = ("docker", "exec", control_plane_container(self.plan))

@@ -200,3 +200,14 @@ def test_the_api_server_is_killed_and_waited_for(tmp_path: Path) -> None:
 
     assert ("docker", "exec", "shop-control-plane", "kill", "-KILL", "11") in engine.told
     assert engine.told[-1][:4] == ("docker", "exec", "shop-control-plane", "kubectl")
+
+
+def test_a_program_of_the_control_plane_hangs_until_it_is_resumed(tmp_path: Path) -> None:
+    engine = Engine()
+    shop = cluster(tmp_path, engine)
+
+    shop.hang_program("kube-apiserver")
+    shop.resume_program("kube-apiserver")
+
+    inside = ("docker", "exec", "shop-control-plane", "pkill")
+    assert engine.told[-2:] == [(*inside, "-STOP", "-x", "kube-apiserver"), (*inside, "-CONT", "-x", "kube-apiserver")]
