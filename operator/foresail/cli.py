@@ -7,6 +7,7 @@ import typer
 from foresail.commands import (
     backtest,
     chaos,
+    chaos_run,
     cluster,
     corpus,
     crd,
@@ -59,6 +60,8 @@ app.command("revert")(revert.revert)
 app.command("demo-cluster")(demo_cluster.demo_cluster)
 app.add_typer(models.app, name="models")
 app.add_typer(cluster.app, name="cluster")
+chaos.app.command("run")(chaos_run.run)
+chaos.app.command("rollback")(chaos_run.rollback)
 app.add_typer(chaos.app, name="chaos")
 
 

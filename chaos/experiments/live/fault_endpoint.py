@@ -9,6 +9,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import quote
 
+from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.injecting.verbs import LivePod, ShopFault
 from chaos.experiments.problems import VerbFailed
 
@@ -26,10 +27,11 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class HttpShopFaults:
-    """`ShopFaults` over HTTP. `door_of` leads to a pod by its name; None: there is no such pod any more."""
+    """`ShopFaults` over HTTP. All three may raise `ClusterFailed`."""
 
-    token: str
-    door_of: Callable[[str], Door | None]
+    token: Callable[[], str]  # every installation has one of its own
+    address_of: Callable[[str], str | None]  # of a pod by its name; None: there is no such pod any more
+    door_to: Callable[[str], Door]  # to a pod's address
 
     def begin(self, pod: LivePod, fault: ShopFault) -> None:
         asked = {
@@ -38,27 +40,35 @@ class HttpShopFaults:
             "duration_s": fault.duration_s,
             "seed": fault.seed,
         }
-        self._ask("PUT", pod.name, fault.name, asked)
+        if self._ask("PUT", pod.name, pod.address, fault.name, asked) is None:
+            raise VerbFailed(f"{pod.name} has no address")
 
     def is_active(self, pod: LivePod, name: str) -> bool | None:
         try:
-            state = self._ask("GET", pod.name, name)
+            state = self._ask("GET", pod.name, pod.address, name)
         except VerbFailed:
             return None
         return None if state is None else bool(state.get("active"))
 
     def end(self, pod: str, name: str) -> None:
-        self._ask("DELETE", pod, name)
+        try:
+            address = self.address_of(pod)
+        except ClusterFailed as error:
+            raise VerbFailed(str(error)) from error
+        self._ask("DELETE", pod, address, name)
 
-    def _ask(self, method: str, pod: str, fault: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
-        """The state in the answer; None for a pod that is gone, which only an end may be asked of."""
-        door = self.door_of(pod)
-        if door is None:
-            if method == "PUT":
-                raise VerbFailed(f"{pod} is gone")
+    def _ask(
+        self, method: str, pod: str, address: str | None, fault: str, body: dict[str, Any] | None = None
+    ) -> dict[str, Any] | None:
+        """The state in the answer; None for a pod that has no address, or none any more."""
+        if address is None:
             return None
+        try:
+            door, token = self.door_to(address), self.token()
+        except ClusterFailed as error:
+            raise VerbFailed(str(error)) from error
         connection = HTTPConnection(door.host, door.port, timeout=TIMEOUT_S)
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {token}"}
         try:
             sent = None if body is None else json.dumps(body)
             connection.request(method, f"/-/faults/{quote(fault, safe='')}", sent, headers)

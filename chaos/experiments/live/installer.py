@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ READY_LIMIT = "8m"
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """What is installed where. `values` go on top of everything, such as a smaller Prometheus."""
+    """What is installed where. `base` are values below everything that a plan says, `values` go on top of it all."""
 
     shop_chart: Path
     operator_chart: Path
     prometheus_url: str
     values: Mapping[str, Any]
+    base: Mapping[str, Any] = field(default_factory=dict)
     shop: str = "shop"
     operator: str = "foresail"
 
@@ -51,13 +52,15 @@ class HelmInstaller:
     def set_up(self, plan: LivePlan, arm: LiveArm) -> None:
         """The operator first, which brings the kind of the shop's policy; it starts when its Secret is there."""
         releases, topology = self.releases, plan.scenario.topology
+        self._asked(self.kubectl, "wait", "node", "--all", "--for=condition=Ready", f"--timeout={READY_LIMIT}")
         self.tear_down()
         self._make_namespaces()
         operator = operator_values(arm, releases.shop, releases.credentials, releases.prometheus_url)
         if operator is not None:
             self._install(releases.operator, releases.operator_chart, operator, wait=False)
         values = merged(
-            plan.values, hpa_values(arm, topology), resilience_values(arm, releases.operator), releases.values
+            *(releases.base, plan.values, hpa_values(arm, topology)),
+            *(resilience_values(arm, releases.operator), releases.values),
         )
         self._install(releases.shop, releases.shop_chart, values, wait=True)
         scaled = scaled_objects(arm, topology, releases.shop, releases.shop, releases.prometheus_url)
@@ -78,7 +81,9 @@ class HelmInstaller:
             )  # fmt: skip
 
     def tear_down(self) -> None:
-        """Shop first: while its policy is there the operator would act on what is going away."""
+        """The operator first, as its users would: its chart's hook takes back what it changed, nodes included."""
+        for namespace in (self.releases.operator, self.releases.shop):
+            self._asked(self.helm, "uninstall", namespace, "-n", namespace, "--ignore-not-found", "--wait")
         for namespace in (self.releases.shop, self.releases.operator):
             self._asked(
                 self.kubectl, "delete", "namespace", namespace, "--ignore-not-found", f"--timeout={READY_LIMIT}"

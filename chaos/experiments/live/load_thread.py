@@ -25,9 +25,9 @@ RunLoad = Callable[[LoadPlan, Callable[[Progress], None]], Any]
 
 @dataclass(frozen=True, slots=True)
 class ThreadedLoad:
-    """`LoadDriver` against a shop at `url`."""
+    """`LoadDriver` against a shop whose `url` is asked for when the load begins. It may raise `RunFailed`."""
 
-    url: str
+    url: Callable[[], str]
     run_load: RunLoad
     allowed_hosts: tuple[str, ...] = ()
     probe: ProbePlan | None = field(default_factory=ProbePlan)
@@ -35,7 +35,7 @@ class ThreadedLoad:
 
     def start(self, plan: LivePlan, folder: RunFolder) -> LoadThread:
         asked = LoadPlan(
-            url=self.url,
+            url=self.url(),
             shape=plan.shape,
             out=folder.load,
             ledger=folder.ledger,

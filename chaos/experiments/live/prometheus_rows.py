@@ -7,7 +7,7 @@ import math
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ Values = Mapping[tuple[tuple[str, ...], float], float]
 class PrometheusRows:
     """Range queries against one Prometheus. All raise `RunFailed`."""
 
-    url: str
+    url: Callable[[], str]  # asked for when it is needed; may raise `RunFailed`
     namespace: str
 
     def services(self, first_s: float, last_s: float, step_s: float) -> tuple[ServiceRow, ...]:
@@ -82,7 +82,7 @@ class PrometheusRows:
         self, query: str, labels: tuple[str, ...], first_s: float, last_s: float, step_s: float
     ) -> dict[tuple[tuple[str, ...], float], float]:
         asked = {"query": query, "start": f"{first_s:.3f}", "end": f"{last_s:.3f}", "step": f"{step_s:g}"}
-        address = f"{self.url.rstrip('/')}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
+        address = f"{self.url().rstrip('/')}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
         try:
             with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
                 raw = json.load(answer)

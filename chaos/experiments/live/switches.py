@@ -1,16 +1,31 @@
-"""Parts of the control plane that kubectl can switch off and on again."""
+"""Parts of the control plane that can be switched off and on again."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.clusters.cluster import ClusterFailed
+from chaos.clusters.cluster import Cluster, ClusterFailed
 from chaos.experiments.live.kube import Kubectl
 from chaos.experiments.problems import VerbFailed
 
 CUT_LABEL = "foresail.dev/cut"
+
+
+@dataclass(frozen=True, slots=True)
+class HungProgram:
+    """A program of the control plane that answers nobody while it is off, and forgets nothing."""
+
+    cluster: Cluster
+    program: str
+
+    def off(self) -> None:
+        _asked(self.cluster.hang_program, self.program)
+
+    def on(self) -> None:
+        _asked(self.cluster.resume_program, self.program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,13 @@ class ScaledToZero:
 
     def _scale(self, replicas: int) -> None:
         _patched(self.kubectl, self.namespace, f"deployment/{self.name}", {"spec": {"replicas": replicas}})
+
+
+def _asked(verb: Callable[[str], None], program: str) -> None:
+    try:
+        verb(program)
+    except ClusterFailed as error:
+        raise VerbFailed(str(error)) from error
 
 
 def _patched(kubectl: Kubectl, namespace: str, what: str, patch: dict[str, Any]) -> None:

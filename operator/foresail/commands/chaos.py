@@ -48,7 +48,7 @@ def plan(
     from chaos.experiments.shop_map import merged
     from foresail.commands.simulate import scenario_named
 
-    with _mistakes():
+    with mistakes():
         limits = LiveLimits(max_rps, _machines(nodes, zones), INJECTABLE, scale, warm_up_s)
         chosen = [live_arm(name.strip()) for name in arms.split(",") if name.strip()]
         for name in scenario:
@@ -71,7 +71,7 @@ def mesh(
     from chaos.experiments.mesh.objects import MeshTarget, mesh_objects
     from foresail.commands.simulate import scenario_named
 
-    with _mistakes():
+    with mistakes():
         read = scenario_named(scenario)
         names = zone or [f"zone-{name}" for name in read.topology.zones]
         if len(names) != len(read.topology.zones):
@@ -96,7 +96,7 @@ def score(
     from chaos.experiments.shop_map import service_of
     from foresail.terminal import show
 
-    with _mistakes():
+    with mistakes():
         outcome = scored(out, recorded_scenarios(out), [name.strip() for name in arms.split(",")], service_of)
     show(outcome)
     if outcome.summary.failures:
@@ -133,7 +133,7 @@ def _show(made: LivePlan) -> None:
 
 
 @contextmanager
-def _mistakes() -> Iterator[None]:
+def mistakes() -> Iterator[None]:
     from chaos.clusters.plan import PlanInvalid
     from chaos.experiments.problems import ExperimentError
 

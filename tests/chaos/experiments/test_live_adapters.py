@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -60,7 +61,24 @@ def served():
         server.server_close()
 
 
+def at(port):
+    return lambda: f"http://127.0.0.1:{port}"
+
+
 # -- the shop's fault endpoint -----------------------------------------------------------------
+
+
+def endpoint(port):
+    return HttpShopFaults(lambda: "secret", lambda _: POD.address, lambda address: Door("127.0.0.1", port))
+
+
+def unreachable(*_):
+    raise ClusterFailed("the cluster is gone")
+
+
+def test_a_cluster_that_opens_no_way_is_a_verb_that_failed():
+    with pytest.raises(VerbFailed, match="the cluster is gone"):
+        HttpShopFaults(lambda: "secret", lambda _: POD.address, unreachable).begin(POD, LEAK)
 
 
 def test_a_fault_is_asked_for_with_the_token_and_ended_again(served):
@@ -70,8 +88,7 @@ def test_a_fault_is_asked_for_with_the_token_and_ended_again(served):
         asked.append((method, path, body, authorisation))
         return 200, {"active": method == "PUT"}
 
-    port = served(answer)
-    faults = HttpShopFaults("secret", lambda pod: Door("127.0.0.1", port))
+    faults = endpoint(served(answer))
     faults.begin(POD, LEAK)
     assert faults.is_active(POD, "memory_leak") is False
     faults.end(POD.name, "memory_leak")
@@ -85,21 +102,21 @@ def test_a_refusal_is_told_with_the_shops_own_words(served):
     port = served(lambda *_: (403, {"code": "faults-off", "detail": "no token"}))
 
     with pytest.raises(VerbFailed, match="PUT memory_leak of shop-catalog-1: 403 no token"):
-        HttpShopFaults("secret", lambda pod: Door("127.0.0.1", port)).begin(POD, LEAK)
+        endpoint(port).begin(POD, LEAK)
 
 
 def test_a_pod_that_is_gone_has_no_faults_and_can_get_none():
-    faults = HttpShopFaults("secret", lambda pod: None)
+    faults, gone = HttpShopFaults(lambda: "secret", lambda _: None, unreachable), replace(POD, address=None)
 
     faults.end(POD.name, "memory_leak")
-    assert faults.is_active(POD, "memory_leak") is None
-    with pytest.raises(VerbFailed, match="is gone"):
-        faults.begin(POD, LEAK)
+    assert faults.is_active(gone, "memory_leak") is None
+    with pytest.raises(VerbFailed, match="has no address"):
+        faults.begin(gone, LEAK)
 
 
 def test_a_process_that_does_not_answer_is_neither_ill_nor_well(served):
     port = served(lambda *_: (200, {}))
-    faults = HttpShopFaults("secret", lambda pod: Door("127.0.0.1", port + 1 if port < 65_000 else port - 1))
+    faults = endpoint(port + 1 if port < 65_000 else port - 1)
 
     assert faults.is_active(POD, "memory_leak") is None
 
@@ -221,7 +238,7 @@ def progress(elapsed_s, ok=0, failed=0, skipped=0, p99_ms=None):
 def started(scenario, limits, tmp_path):
     def start(run_load):
         plan = live_plan(scenario(), 1, limits)
-        driver = ThreadedLoad("http://127.0.0.1:1", run_load, now_s=lambda: 1000.0)
+        driver = ThreadedLoad(lambda: "http://127.0.0.1:1", run_load, now_s=lambda: 1000.0)
         return driver.start(plan, RunFolder(tmp_path / "run"))
 
     return start
@@ -313,7 +330,7 @@ def test_rows_of_services_join_what_several_questions_answer(served):
             return matrix()
         return matrix(({"component": "cart"}, [[100, "5"], [105, "6"]]))
 
-    rows = PrometheusRows(f"http://127.0.0.1:{served(answer)}", "shop").services(100.0, 105.0, 5.0)
+    rows = PrometheusRows(at(served(answer)), "shop").services(100.0, 105.0, 5.0)
 
     assert [(r.at_s, r.offered_rps, r.failed_rps, r.p50_ms, r.p99_ms) for r in rows] == [
         (100.0, 5.0, None, None, 80.0),
@@ -328,7 +345,7 @@ def test_rows_of_pods_have_stores_too(served):
             return matrix(*used)
         return matrix(({"component": "cart", "pod": "shop-cart-1"}, [[100, "5"]]))
 
-    rows = PrometheusRows(f"http://127.0.0.1:{served(answer)}", "shop").pods(100.0, 100.0, 5.0)
+    rows = PrometheusRows(at(served(answer)), "shop").pods(100.0, 100.0, 5.0)
 
     assert [(r.service, r.pod, r.answered_rps, r.cpu_cores) for r in rows] == [
         ("cart", "shop-cart-1", 5.0, 0.2),
@@ -340,4 +357,4 @@ def test_a_prometheus_that_refuses_fails_the_run(served):
     port = served(lambda *_: (503, {}))
 
     with pytest.raises(RunFailed, match="Prometheus did not answer"):
-        PrometheusRows(f"http://127.0.0.1:{port}", "shop").services(0.0, 5.0, 5.0)
+        PrometheusRows(at(port), "shop").services(0.0, 5.0, 5.0)

@@ -36,7 +36,7 @@ class Programs:
         return ""
 
     def values_of(self, release):
-        [given] = [g for program, words, g in self.told if program == "helm" and words[2] == release]
+        [given] = [g for _, words, g in self.told if words[:3] == ("upgrade", "--install", release)]
         return json.loads(given)
 
     def lines(self):
@@ -61,6 +61,9 @@ def test_every_run_begins_with_nothing_and_the_operator_comes_before_the_shop(pr
     set_up("foresail")
 
     assert programs.lines() == [
+        "kubectl wait node --all --for=condition=Ready",
+        "helm uninstall foresail -n foresail",
+        "helm uninstall shop -n shop",
         "kubectl delete namespace shop --ignore-not-found",
         "kubectl delete namespace foresail --ignore-not-found",
         "kubectl apply --server-side --force-conflicts -f",

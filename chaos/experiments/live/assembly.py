@@ -1,0 +1,137 @@
+"""A stand for experiments on a cluster that is up: ports and adapters put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chaos.clusters.bare.addresses import PROMETHEUS
+from chaos.clusters.clients import Helm, Kubectl
+from chaos.clusters.cluster import Cluster, ClusterFailed
+from chaos.experiments.injecting.stage import Verbs
+from chaos.experiments.injecting.verbs import Switch
+from chaos.experiments.live.books import ShopBooks
+from chaos.experiments.live.fault_endpoint import MANAGEMENT_PORT, Door, HttpShopFaults
+from chaos.experiments.live.installer import HelmInstaller, Releases
+from chaos.experiments.live.kube import KubePods, KubeWorkloads
+from chaos.experiments.live.load_thread import ThreadedLoad
+from chaos.experiments.live.machines import ProviderMachines
+from chaos.experiments.live.observer import LiveObserver, decisions_of
+from chaos.experiments.live.prometheus_rows import PrometheusRows
+from chaos.experiments.live.shop_places import ShopPlaces
+from chaos.experiments.live.switches import HungProgram, ScaledToZero, ServiceCut
+from chaos.experiments.live.ways import Ways
+from chaos.experiments.problems import RunFailed
+from chaos.experiments.stand import Stand
+from chaos.load.probe import ProbePlan
+from chaos.load.run import run_load
+from simulation.scenario import FaultKind
+
+CHARTS = Path(__file__).parents[3] / "charts"
+SHOP, OPERATOR = "shop", "foresail"
+OPERATOR_REPLICAS = 2
+_LONG_S = 600.0  # that an installation or an end of a namespace may take
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A cluster that is up, and who talks to it. `own_prometheus`: it runs on the control plane, else the shop's chart
+    brings one."""
+
+    cluster: Cluster
+    kubectl: Kubectl
+    helm: Helm
+    own_prometheus: bool
+    charts: Path = CHARTS
+
+    @property
+    def prometheus_url(self) -> str:
+        """As pods of the cluster reach it."""
+        return f"http://{PROMETHEUS}" if self.own_prometheus else f"http://{SHOP}-prometheus.{SHOP}:9090"
+
+
+@contextmanager
+def stand_on(site: Site, probe: ProbePlan) -> Iterator[Stand]:
+    """For one run, or to take back what one left: ways into the cluster end with the block."""
+    with Ways(site.cluster.forward) as ways:
+        places = ShopPlaces(site.kubectl, SHOP, OPERATOR)
+        pods = KubePods(site.kubectl, SHOP)
+        faults = HttpShopFaults(
+            token=cache(lambda: places.secret("faults-token")),
+            address_of=places.pod_address,
+            door_to=lambda address: Door("127.0.0.1", ways.port(f"{address}:{MANAGEMENT_PORT}")),
+        )
+        yield Stand(
+            installer=HelmInstaller(site.helm, _patient(site.kubectl), _releases(site)),
+            load=ThreadedLoad(lambda: _storefront(places, ways), run_load, probe=probe),
+            observer=_observer(site, places, ways),
+            books=ShopBooks(places, ways),
+            verbs=Verbs(pods, faults, ProviderMachines(site.cluster), pods, switches(site)),
+        )
+
+
+def switches(site: Site) -> Mapping[FaultKind, Switch]:
+    """What of the control plane can be off: Prometheus and the API server hang, operators have no pods."""
+    prometheus: Switch = (
+        HungProgram(site.cluster, "prometheus")
+        if site.own_prometheus
+        else ServiceCut(site.kubectl, SHOP, f"{SHOP}-prometheus")
+    )
+    return {
+        FaultKind.METRICS_OUTAGE: prometheus,
+        FaultKind.API_OUTAGE: HungProgram(site.cluster, "kube-apiserver"),
+        FaultKind.CONTROLLER_CRASH: ScaledToZero(site.kubectl, OPERATOR, OPERATOR, OPERATOR_REPLICAS),
+    }
+
+
+def _observer(site: Site, places: ShopPlaces, ways: Ways) -> LiveObserver:
+    def operators() -> list[str]:
+        try:
+            return [ways.url(address) for address in places.operators()]
+        except ClusterFailed:
+            return []
+
+    def prometheus() -> str:
+        try:
+            return ways.url(PROMETHEUS if site.own_prometheus else f"{places.service_ip(f'{SHOP}-prometheus')}:9090")
+        except ClusterFailed as error:
+            raise RunFailed(f"Prometheus is out of reach: {error}") from error
+
+    rows = PrometheusRows(prometheus, SHOP)
+    return LiveObserver(KubeWorkloads(site.kubectl, SHOP), rows, decisions_of(operators))
+
+
+def _releases(site: Site) -> Releases:
+    """The tiny shop, which fits test clusters; a plan's topology says the rest."""
+    tiny: dict[str, Any] = yaml.safe_load((site.charts / "demo-shop" / "values-tiny.yaml").read_text(encoding="utf-8"))
+    return Releases(
+        shop_chart=site.charts / "demo-shop",
+        operator_chart=site.charts / "foresail",
+        prometheus_url=site.prometheus_url,
+        values={"prometheus": {"install": "off" if site.own_prometheus else "on"}},
+        base=tiny,
+        shop=SHOP,
+        operator=OPERATOR,
+    )
+
+
+def _storefront(places: ShopPlaces, ways: Ways) -> str:
+    try:
+        return ways.url(places.storefront())
+    except ClusterFailed as error:
+        raise RunFailed(f"the shop's entry is out of reach: {error}") from error
+
+
+def _patient(kubectl: Kubectl) -> Any:
+    """kubectl that may wait for what an installation waits for."""
+
+    def asked(*words: str, given: str | None = None) -> str:
+        return kubectl(*words, given=given, limit_s=_LONG_S)
+
+    return asked
