@@ -68,3 +68,25 @@ def test_a_folder_without_an_experiment_is_refused(tmp_path):
     result = foresail("score", tmp_path)
 
     assert result.exit_code == 2 and "has no experiment.json" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--again", "finished"), "--again finished: use failed or aborted"),
+        (("--arms", "hpa-tuned,hpa-perfect"), "'hpa-perfect'"),
+        (("--max-rps", "10"), "--max-rps allows 10"),
+        (("--timers", "leisurely"), "leisurely"),
+    ],
+)
+def test_a_run_is_refused_before_any_cluster_is_touched(leak, tmp_path, options, named):
+    result = foresail("run", leak, "--out", tmp_path / "out", *options)
+
+    assert result.exit_code == 2 and named in result.output
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_nothing_is_rolled_back_without_a_cluster(tmp_path):
+    result = foresail("rollback", tmp_path, "--cluster", "there-is-none")
+
+    assert result.exit_code == 2 and "no such cluster is up" in result.output
