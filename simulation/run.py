@@ -8,6 +8,7 @@ from typing import Any
 from simulation.arms import arm_settings
 from simulation.result import RunResult
 from simulation.scenario import Scenario
+from simulation.traffic import Traffic
 from simulation.wiring import assemble
 
 
@@ -15,12 +16,19 @@ class TooManyInProgress(Exception):
     """More requests were under way at once than the engine can follow, so some failed for no reason of the shop's."""
 
 
-def run(scenario: Scenario, arm: str, seed: int, settings: Mapping[str, Any] | None = None) -> RunResult:
+def run(
+    scenario: Scenario,
+    arm: str,
+    seed: int,
+    settings: Mapping[str, Any] | None = None,
+    traffic: Traffic | None = None,
+) -> RunResult:
     """What the run leaves behind. The same arguments give the same result, to the last decision.
 
-    `settings` override the arm's tuned ones. Raises `ArmUnknown`, `ArmSettingsInvalid` and `TooManyInProgress`.
+    `settings` override the arm's tuned ones, `traffic`, not used before, the scenario's clients. Raises `ArmUnknown`,
+    `ArmSettingsInvalid` and `TooManyInProgress`.
     """
-    parts = assemble(scenario, arm_settings(arm, settings), seed)
+    parts = assemble(scenario, arm_settings(arm, settings), seed, traffic)
     parts.schedule.run(parts.world, scenario.duration_s)
     if parts.world.engine.refused_full:
         raise TooManyInProgress(

@@ -26,10 +26,12 @@ _ROUGHNESS_STEPS = 24  # of the noise's memory, between which it is interpolated
 class Traffic:
     """Offered load at the gateway. Every stream is keyed by seed and purpose, so all arms see the same clients.
 
-    Arrivals are Poisson within each second (each step of a finer trace), at the rate in its middle.
+    Arrivals are Poisson within each second (each step of a finer trace), at the rate in its middle. `scale` multiplies
+    every rate. `noise_from_s` is where the slow noise is drawn from, when that is not where the warm-up begins: a
+    scenario played with a shorter warm-up keeps its rates.
     """
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
+    def __init__(self, scenario: Scenario, seed: int, *, scale: float = 1.0, noise_from_s: float | None = None) -> None:
         self._scenario = scenario
         self._seed = seed
         self._start_s = -scenario.warm_up_s
@@ -44,7 +46,8 @@ class Traffic:
                 "shorten duration_s or give a longer trace"
             )
         self._bin_s = 1.0 if self._trace is None else min(1.0, self._trace.step_s)
-        self._roughness = _Roughness(scenario.load, self._start_s, seed)
+        self._scale = scale
+        self._roughness = _Roughness(scenario.load, self._start_s if noise_from_s is None else noise_from_s, seed)
         self.given_until_s = self._start_s
         self._given = 0
 
@@ -111,9 +114,9 @@ class Traffic:
     def _ordinary_rps(self, times_s: Floats) -> Floats:
         """Base rate × day × knots or staircase × roughness, or the trace."""
         if self._trace is not None:
-            return self._traced_rps(times_s)
+            return self._traced_rps(times_s) * self._scale
         load = self._scenario.load
-        rate = np.full(np.shape(times_s), load.rps)
+        rate = np.full(np.shape(times_s), load.rps * self._scale)
         if load.diurnal is not None:
             day = load.diurnal
             rate *= 1.0 + day.amplitude * np.cos(2.0 * np.pi * (times_s - day.peak_at_s) / day.period_s)

@@ -38,6 +38,7 @@ from simulation.recorder import Recorder
 from simulation.scenario import FaultKind, Scenario
 from simulation.schedule import Schedule
 from simulation.topology import Topology
+from simulation.traffic import Traffic
 from simulation.visits import capacity_rps, visits_per_request
 from simulation.world import World
 
@@ -66,9 +67,9 @@ class Run:
     process: ControllerProcess | None
 
 
-def assemble(scenario: Scenario, settings: ArmSettings, seed: int) -> Run:
+def assemble(scenario: Scenario, settings: ArmSettings, seed: int, traffic: Traffic | None = None) -> Run:
     """A run ready to be started. Phases of all periodic activities are seeded and shared by all arms."""
-    world = World(scenario, seed)
+    world = World(scenario, seed, traffic)
     log, floors, schedule = RunLog(), Floors(), Schedule()
     recorder = Recorder(world, settings, seed, log, own_pods(settings, scenario.topology))
     prometheus, metrics_server = Prometheus(world, seed), MetricsServer(world, seed)

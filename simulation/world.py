@@ -39,14 +39,15 @@ PDB_MAX_UNAVAILABLE_RATIO = 0.25  # of every deployment's PodDisruptionBudget
 class World:
     """One scenario under one seed. It begins at `-warm_up_s` with every workload's `replicas` pods Ready.
 
-    Two worlds of the same scenario and seed that are treated alike are alike in everything.
+    Two worlds of the same scenario and seed that are treated alike are alike in everything. `traffic` are clients other
+    than the scenario's own.
     """
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
+    def __init__(self, scenario: Scenario, seed: int, traffic: Traffic | None = None) -> None:
         self.scenario = scenario
         self.seed = seed
         topology, start_s, slots = scenario.topology, -scenario.warm_up_s, slots_needed(scenario)
-        self.traffic = Traffic(scenario, seed)
+        self.traffic = Traffic(scenario, seed) if traffic is None else traffic
         self.engine = Engine(engine_plan(scenario, seed, slots), start_s)
         self.nodes: Mapping[str, Node] = nodes_of(topology)
         self.services: Mapping[str, Deployment] = {s.name: Deployment(s, s.replicas) for s in topology.services}

@@ -175,3 +175,32 @@ def test_any_length_of_warm_up_and_run_works(warm_up_s: float, duration_s: float
     expected = 20.0 * (warm_up_s + duration_s)
     assert world.engine.accounting().clients.arrived == pytest.approx(expected, abs=5 * expected**0.5)
     assert world.engine.accounting().is_balanced()
+
+
+def test_a_scale_multiplies_every_rate() -> None:
+    scenario = scenario_of({"rps": 20.0, "roughness": 0.2, "knots": [[0, 1.0], [100, 3.0]]})
+    times_s = np.array([-30.0, 0.0, 50.0, 500.0])
+
+    scaled = Traffic(scenario, 1, scale=0.5).rate_rps(times_s)
+
+    np.testing.assert_allclose(scaled, 0.5 * Traffic(scenario, 1).rate_rps(times_s))
+
+
+def test_with_a_shorter_warm_up_the_noise_can_stay_where_it_was() -> None:
+    load = {"rps": 20.0, "roughness": 0.3}
+    whole, short = scenario_of(load, warm_up_s=240), scenario_of(load, warm_up_s=60)
+    times_s = np.array([-60.0, 0.0, 50.0, 500.0])
+
+    kept = Traffic(short, 1, noise_from_s=-240.0).rate_rps(times_s)
+
+    np.testing.assert_allclose(kept, Traffic(whole, 1).rate_rps(times_s))
+    assert not np.allclose(Traffic(short, 1).rate_rps(times_s), kept)
+
+
+def test_a_world_can_be_given_other_clients() -> None:
+    scenario = scenario_of(QUIET)
+
+    world = World(scenario, 1, Traffic(scenario, 1, scale=0.0))
+    world.advance(0.0)
+
+    assert world.engine.accounting().clients.arrived == 0
