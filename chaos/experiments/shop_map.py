@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from chaos.load.mix import MIXES, Mix, Operation
 from simulation.scenario import FaultKind
 from simulation.topology import Service, Topology
+from simulation.visits import capacity_rps
 
 #: Deployments of the chart, by the name of the service that they are in a topology.
 ROLES = ("gateway", "catalog", "cart", "checkout", "inventory", "payment", "recommendations", "pricing")
@@ -65,7 +67,8 @@ def shop_values(topology: Topology, latency_slo_s: float, availability_slo: floa
 
     How fast pods start and what a request costs are the shop's own; `foresail calibrate` carries them the other way.
     """
-    roles = {s.name: _role(s) for s in topology.services if s.name in ROLES}
+    capacity = capacity_rps(topology)
+    roles = {s.name: _role(s, capacity[s.name]) for s in topology.services if s.name in ROLES}
     pools = {s.pool_size for s in topology.services if s.name in ROLES and s.pool_size > 0}
     stores = {s.name: s for s in topology.services if s.name in STORES}
     values: dict[str, Any] = {
@@ -82,12 +85,15 @@ def shop_values(topology: Topology, latency_slo_s: float, availability_slo: floa
     return values
 
 
-def _role(service: Service) -> dict[str, Any]:
+def _role(service: Service, capacity_rps: float) -> dict[str, Any]:
+    """With what a load test of one pod would find: live there is no history that Foresail could learn it from."""
     hpa = service.hpa
+    prior = {"capacityPriorRequestsPerSecond": float(f"{capacity_rps:.3g}")} if isfinite(capacity_rps) else {}
     return {
         "minReplicas": service.replicas if hpa is None else hpa.min_replicas,
         "maxReplicas": service.replicas if hpa is None else hpa.max_replicas,
         "resources": _resources(service),
+        **prior,
     }
 
 

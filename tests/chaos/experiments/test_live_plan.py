@@ -152,6 +152,7 @@ def test_the_shop_is_given_the_topologys_bounds_and_resources(scenario):
         "minReplicas": 2,
         "maxReplicas": 24,
         "resources": {"requests": {"cpu": "600m", "memory": "256Mi"}, "limits": {"cpu": "1000m", "memory": "512Mi"}},
+        "capacityPriorRequestsPerSecond": 67.8,  # what 1 core carries of the mix of the topology
     }
     assert values["postgres"]["members"] == 2
     assert values["shop"]["faults"] is True
