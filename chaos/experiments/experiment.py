@@ -87,11 +87,17 @@ def roll_back(out: Path, stand: Stand) -> tuple[Undo, ...]:
     return tuple(undone)
 
 
+def recorded_scale(out: Path) -> float:
+    """By what every rate was multiplied in the experiment in a folder. Raises `FolderInvalid`."""
+    try:
+        return float(_recorded_in(out)["played"]["scale"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FolderInvalid(f"{out / EXPERIMENT}: played.scale is no number: {error!r}") from None
+
+
 def recorded_scenarios(out: Path) -> tuple[Scenario, ...]:
     """The scenarios of the experiment in a folder. Raises `FolderInvalid`."""
-    raw = _recorded(out)
-    if raw is None:
-        raise FolderInvalid(f"{out}: has no {EXPERIMENT}: give the --out of an experiment")
+    raw = _recorded_in(out)
     return tuple(scenario_of(one, f"{out / EXPERIMENT}: {name}") for name, one in raw["scenarios"].items())
 
 
@@ -135,6 +141,13 @@ def _claim(wanted: Wanted, state: StateFile) -> None:
     wanted.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"played": played, "scenarios": scenarios}, indent=1, ensure_ascii=False)
     (wanted.out / EXPERIMENT).write_text(text + "\n", encoding="utf-8")
+
+
+def _recorded_in(out: Path) -> dict[str, Any]:
+    raw = _recorded(out)
+    if raw is None:
+        raise FolderInvalid(f"{out}: has no {EXPERIMENT}: give the --out of an experiment")
+    return raw
 
 
 def _recorded(out: Path) -> dict[str, Any] | None:

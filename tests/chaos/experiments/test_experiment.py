@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from chaos.experiments.conductor import Conductor, GuardSettings
-from chaos.experiments.experiment import Wanted, carry_out_all, recorded_scenarios, roll_back
+from chaos.experiments.experiment import Wanted, carry_out_all, recorded_scale, recorded_scenarios, roll_back
 from chaos.experiments.interrupts import Interrupted, Interrupts
 from chaos.experiments.measured.rows import PodRow, ServiceRow, WorkloadRow, write_rows
 from chaos.experiments.problems import FolderInvalid, PlanRefused, RollbackIncomplete, RunFailed
@@ -319,3 +319,9 @@ def test_a_second_attempt_does_not_read_the_rows_of_the_first(run, wanted, shop)
     run(replace(wanted, resume=True))
 
     assert len(folder.workloads.read_text().splitlines()) == lines
+
+
+def test_a_folder_says_by_what_its_rates_were_multiplied(run, wanted):
+    run(replace(wanted, limits=replace(wanted.limits, scale=0.5)))
+
+    assert recorded_scale(wanted.out) == 0.5

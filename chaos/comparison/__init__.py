@@ -1,0 +1,1 @@
+"""Finished live runs beside the same runs in the simulator."""
