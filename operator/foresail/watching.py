@@ -8,6 +8,7 @@ from foresail.objects.fast_plan import (
     FastPlan,
     GatewayTarget,
     gateway_pods,
+    is_off,
     operator_peers,
     own_zone,
     probed_pods,
@@ -62,7 +63,9 @@ def pod_index(state: ObjectState, declared: Mapped) -> PodIndex:
             continue
         limit_mib = _limit_mib(workload)
         for pod in workload.pods:
-            pods[pod.meta.key] = PodFacts(name, limit_mib, pod.ready_at_s is not None and not pod.deleting)
+            # A pod out of rotation takes no demand along when it falls silent: it may well be on a dead node.
+            serves = pod.ready_at_s is not None and not pod.deleting and not is_off(pod)
+            pods[pod.meta.key] = PodFacts(name, limit_mib, serves)
         for service in workload.services:
             # A headless Service is no entrance; where several share one, requests to it belong to nobody alone.
             if not service.headless:

@@ -7,7 +7,25 @@ from typing import Any
 import api_objects
 from mock_prometheus import SyntheticShop
 
+from foresail.objects import kinds
+from foresail.objects.object_state import ObjectState, Records, joined
+
 Object = dict[str, Any]
+
+_FIELDS = {
+    "Deployment": "deployments",
+    "ReplicaSet": "replica_sets",
+    "HorizontalPodAutoscaler": "hpas",
+    "Pod": "pods",
+    "Node": "nodes",
+}
+_PARSERS = {
+    "Deployment": kinds.DEPLOYMENTS,
+    "ReplicaSet": kinds.REPLICA_SETS,
+    "HorizontalPodAutoscaler": kinds.HPAS,
+    "Pod": kinds.PODS,
+    "Node": kinds.NODES,
+}
 
 
 def objects_of(shop: SyntheticShop) -> list[Object]:
@@ -53,3 +71,13 @@ def policy_of(shop: SyntheticShop, namespace: str = "shop-0", mode: str = "Enfor
             "metrics": {"preset": "otel-http"},
         },
     }
+
+
+def state_of(bodies: list[Object]) -> ObjectState:
+    """What watches would make of these objects."""
+    records: dict[str, dict[str, Any]] = {field: {} for field in _FIELDS.values()}
+    for body in bodies:
+        record = _PARSERS[body["kind"]].parse(body)
+        assert record is not None
+        records[_FIELDS[body["kind"]]][record.meta.key] = record
+    return joined(Records(**records))

@@ -76,7 +76,7 @@ def probed_pods(state: ObjectState, workloads: Iterable[str]) -> tuple[Probed, .
         if workload is None or target is None:
             continue
         for pod in workload.pods:
-            if pod.ip is not None and not pod.deleting and (pod.ready_at_s is not None or _is_off(pod)):
+            if pod.ip is not None and not pod.deleting and (pod.ready_at_s is not None or is_off(pod)):
                 zone = None if pod.node is None else zones.get(pod.node)
                 found.append(Probed(key, pod.meta.name, pod.node, zone, pod.ip, target))
     return tuple(found)
@@ -117,5 +117,6 @@ def own_zone(state: ObjectState, node: str | None) -> str:
     return zone_of(found) if found is not None else node or "unknown"
 
 
-def _is_off(pod: PodRecord) -> bool:
+def is_off(pod: PodRecord) -> bool:
+    """Whether our label keeps it out of its Services."""
     return pod.meta.labels.get(names.TRAFFIC_LABEL) == names.TRAFFIC_OFF

@@ -1,4 +1,4 @@
-"""Whether a workload's sums are complete: pods that used to report and are Ready should still report.
+"""Whether a workload's sums are complete: pods that used to report and still serve should still report.
 
 A scrape that fails takes a pod's requests out of the sum without a trace, and the rest would read as falling demand.
 """
@@ -26,6 +26,6 @@ class Coverage:
         self._reported = {pod for pod in self._reported | now if pod in living}
         expected: dict[str, list[bool]] = {}
         for pod in self._reported:
-            if living[pod].ready:
+            if living[pod].serves:
                 expected.setdefault(living[pod].workload, []).append(pod in now)
         return {workload for workload, there in expected.items() if sum(there) < self._least * len(there)}

@@ -68,7 +68,7 @@ class PodFacts:
 
     workload: str
     memory_limit_mib: float | None = None
-    ready: bool = True
+    serves: bool = True  # Ready and in rotation
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,6 @@ def test_a_pod_that_is_not_ready_is_not_missed() -> None:
     reported = rows((f"{OTEL}/requests", {**SHOP, "pod": "web-7d4b9c6f5d-x2x4z"}, 1.0))
     coverage.lacking(reported, Joiner((Watched("shop/web"),), INDEX, Reading()))
 
-    lame = PodIndex({name: PodFacts("shop/web", ready=False)})
+    lame = PodIndex({name: PodFacts("shop/web", serves=False)})
 
     assert coverage.lacking(vector([], 0.0), Joiner((Watched("shop/web"),), lame, Reading())) == set()

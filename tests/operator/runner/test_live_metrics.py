@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from mock_prometheus import Hostile, MockPrometheus, SyntheticShop
-from synthetic_cluster import objects_of, policy_of
+from synthetic_cluster import objects_of, policy_of, state_of
 
 from foresail.declared import Declared
 from foresail.live_metrics import LiveMetrics, as_declared
-from foresail.objects import kinds
 from foresail.objects.fast_watch import FastLook
-from foresail.objects.object_state import ObjectState, Records, joined
+from foresail.objects.object_state import ObjectState
 from foresail.objects.object_watch import ObjectsHealth
 from foresail.policy_store import PolicyStore
 from foresail.prometheus.client import PrometheusClient
@@ -29,23 +28,6 @@ from policies.ports import MetricsUnavailable
 
 NOW_S = 1_800_000_005.0  # five seconds after a step, when its scrapes can be seen
 SHOP = SyntheticShop(workloads=3, pods=2)
-_FIELDS = {"Deployment": "deployments", "ReplicaSet": "replica_sets", "HorizontalPodAutoscaler": "hpas",
-           "Pod": "pods", "Node": "nodes"}  # fmt: skip
-_PARSERS = {
-    "Deployment": kinds.DEPLOYMENTS,
-    "ReplicaSet": kinds.REPLICA_SETS,
-    "HorizontalPodAutoscaler": kinds.HPAS,
-    "Pod": kinds.PODS,
-    "Node": kinds.NODES,
-}
-
-
-def state_of(bodies: list[dict[str, Any]]) -> ObjectState:
-    records: dict[str, dict[str, Any]] = {field: {} for field in _FIELDS.values()}
-    for body in bodies:
-        record = _PARSERS[body["kind"]].parse(body)
-        records[_FIELDS[body["kind"]]][record.meta.key] = record
-    return joined(Records(**records))
 
 
 class Objects:
@@ -247,6 +229,18 @@ def test_what_adapters_look_at_follows_the_policy() -> None:
     # Stores are no gateways; the pods of the others show their counters at the management port.
     assert {pod.workload for pod in plan.gateways} == {"shop-0/web-0", "shop-0/web-2"}
     assert plan.gateways[0].url == "http://127.0.0.1:9090/metrics" and plan.zone == "a"
+
+
+def test_pods_that_are_out_of_rotation_may_fall_silent() -> None:
+    bodies = objects_of(SHOP)
+    pods = [body for body in bodies if body["kind"] == "Pod"]
+    pods[0]["metadata"]["labels"]["foresail.dev/traffic"] = "off"
+    pods[1]["metadata"]["labels"]["foresail.dev/traffic"] = "on"
+
+    index = pod_index(state_of(bodies), mapped_with())
+
+    serving = [index.pods[f"shop-0/{pod['metadata']['name']}"].serves for pod in pods]
+    assert serving == [False] + [True] * 5
 
 
 def test_before_objects_are_known_there_is_nothing_to_probe() -> None:
