@@ -154,6 +154,7 @@ class Service(Strict):
     replicas: int = Field(2, ge=0, le=MOST_PODS, description="at the beginning of the warm-up")
     cpu_request: float = Field(0.5, gt=0, description="cores; default: at most the limit")
     cpu_limit: float = Field(1.0, gt=0, description="cores; a CFS quota in 100 ms periods when threads exceed it")
+    cpu_idle: float = Field(0.0, ge=0, description="cores that a serving pod uses without requests: checks, metrics")
     memory_request_mib: float = Field(256.0, gt=0, description="default: at most the limit")
     memory_limit_mib: float = Field(512.0, gt=0)
     memory_base_mib: float = Field(160.0, gt=0)
@@ -197,6 +198,8 @@ class Service(Strict):
             raise ValueError(
                 "cpu_request is above cpu_limit: Kubernetes refuses such pods; lower it or raise the limit"
             )
+        if self.cpu_idle >= self.cpu_limit:
+            raise ValueError("cpu_idle reaches cpu_limit: nothing would be left for requests; raise the limit")
         if self.memory_request_mib > self.memory_limit_mib:
             raise ValueError("memory_request_mib is above memory_limit_mib: lower it or raise the limit")
         if self.memory_base_mib >= self.memory_limit_mib:

@@ -32,7 +32,7 @@ def visits_per_operation(topology: Topology) -> dict[str, float]:
 
 
 def capacity_rps(topology: Topology) -> dict[str, float]:
-    """Requests per second that use up one pod's CPU limit: what a load test of each service would find."""
+    """Requests per second that use up what idle work leaves of one pod's CPU limit: what a load test would find."""
     visits = visits_per_operation(topology)
     cpu_ms: Mapping[str, float] = {o.name: o.cpu_ms for o in topology.operations}
     capacity: dict[str, float] = {}
@@ -40,7 +40,7 @@ def capacity_rps(topology: Topology) -> dict[str, float]:
         own = {name: count for name, count in visits.items() if name.partition(".")[0] == service.name}
         total = sum(own.values())
         work_ms = sum(count * cpu_ms[name] for name, count in own.items())
-        cores = min(service.cpu_limit, float(service.threads))
+        cores = min(service.cpu_limit - service.cpu_idle, float(service.threads))
         capacity[service.name] = cores * 1000.0 * total / work_ms if work_ms > 0 else float("inf")
     return capacity
 

@@ -42,18 +42,23 @@ class Vitals:
         if after.pool_leak != before.pool_leak:
             engine.set_pool_leak(slot, after.pool_leak)
         self._usage.set_leak(slot, after.leak_mib)
-        self._usage.set_other_cores(slot, after.cpu_burn_cores, self._ground.now_s)
+        self._usage.set_other_cores(slot, _other_cores(pod), self._ground.now_s)
         self.set_speed(pod)
 
     def set_speed(self, pod: Pod) -> None:
-        """Requests run at what warmth, the node's other pods and a burn inside the pod's limit leave."""
+        """Requests run at what warmth, the node's other pods, and idle work and burns inside the pod's limit leave."""
         assert pod.slot is not None
         limit = pod.spec.cpu_limit
         workers_cores = min(limit, float(pod.spec.threads))
-        share = pod.share * min(1.0, max(LEAST_SPEED * limit, limit - pod.suffers.cpu_burn_cores) / workers_cores)
+        share = pod.share * min(1.0, max(LEAST_SPEED * limit, limit - _other_cores(pod)) / workers_cores)
         self._usage.set_share(pod.slot, share, pod.share, self._ground.now_s)
         speed = pod.warmth * share * _speed_under_memory_pressure(pod)
         self._ground.engine.set_speed(pod.slot, max(LEAST_SPEED, speed))
+
+
+def _other_cores(pod: Pod) -> float:
+    """What runs in the pod besides its requests."""
+    return min(pod.spec.cpu_limit, pod.spec.cpu_idle + pod.suffers.cpu_burn_cores)
 
 
 def _together(pod: Pod) -> Ailment:

@@ -173,4 +173,4 @@ class Probes:
 
 def _cores(spec: Service) -> float:
     """What a pod's workers can use at most."""
-    return min(spec.cpu_limit, float(spec.threads))
+    return min(spec.cpu_limit - spec.cpu_idle, float(spec.threads))

@@ -87,6 +87,21 @@ def test_starting_up_uses_cpu(world_of) -> None:
     assert world.cpu_used_s()[youngest(world).slot] == pytest.approx(5.0, abs=0.01)
 
 
+def test_idle_work_is_used_cpu_and_leaves_less_for_requests(world_of) -> None:
+    # 40 requests/s of 10 ms on one pod: 0.4 of its 0.5 cores. Another 0.2 for idle work, and they pile up.
+    busy = ONE.replace("rps: 5", "rps: 40").replace("cpu_ms: 10", "cpu_ms: 10\n      cpu_limit: 0.5")
+    light, heavy = world_of(busy), world_of(busy.replace("cpu_ms: 10", "cpu_ms: 10\n      cpu_idle: 0.2"))
+    for world in (light, heavy):
+        world.advance(60)
+
+    used_s = [world.cpu_used_s()[pods(world)[0].slot] for world in (light, heavy)]
+    waiting = [int(world.engine.pods.in_progress[pods(world)[0].slot]) for world in (light, heavy)]
+
+    # Over 120 s: Poisson arrivals, 0.4 ± 0.01 cores; then all that the limit allows.
+    assert used_s == pytest.approx([0.4 * 120, 0.5 * 120], rel=0.06)
+    assert waiting[0] < 20 < waiting[1]
+
+
 def test_cold_pods_are_slow_at_first(world_of) -> None:
     cold = ONE.replace("cpu_cores: 0.5", "cpu_cores: 0.5, warm_up_s: 20, cold_speed: 0.5")
     world = world_of(cold)

@@ -56,6 +56,7 @@ def with_value(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
         ((*WEB, "threads"), True, "threads is true: give a number"),
         ((*WEB, "cpu_request"), 3, "cpu_request is above cpu_limit"),
         ((*WEB, "memory_request_mib"), 600, "memory_request_mib is above memory_limit_mib"),
+        ((*WEB, "cpu_idle"), 1.0, "cpu_idle reaches cpu_limit"),
         ((*WEB, "memory_limit_mib"), 160, "memory_base_mib reaches memory_limit_mib"),
         ((*WEB, "readiness"), {"period_s": 1e-9}, "readiness.period_s: Input should be greater than or equal to 0.1"),
         ((*WEB, "hpa", "metrics"), [], "hpa.metrics: Tuple should have at least 1 item"),
