@@ -16,6 +16,7 @@ from chaos.clusters.clients import Helm, Kubectl
 from chaos.clusters.cluster import Cluster, ClusterFailed
 from chaos.experiments.injecting.stage import Verbs
 from chaos.experiments.injecting.verbs import Switch
+from chaos.experiments.live.api_reader import api_reader
 from chaos.experiments.live.books import ShopBooks
 from chaos.experiments.live.fault_endpoint import MANAGEMENT_PORT, Door, HttpShopFaults
 from chaos.experiments.live.installer import HelmInstaller, Releases
@@ -59,9 +60,9 @@ class Site:
 @contextmanager
 def stand_on(site: Site, probe: ProbePlan) -> Iterator[Stand]:
     """For one run, or to take back what one left: ways into the cluster end with the block."""
-    with Ways(site.cluster.forward) as ways:
+    with Ways(site.cluster.forward) as ways, api_reader(site.cluster.kubeconfig) as reader:
         places = ShopPlaces(site.kubectl, SHOP, OPERATOR)
-        pods = KubePods(site.kubectl, SHOP)
+        pods = KubePods(reader, site.kubectl, SHOP)
         faults = HttpShopFaults(
             token=cache(lambda: places.secret("faults-token")),
             address_of=places.pod_address,
@@ -70,7 +71,7 @@ def stand_on(site: Site, probe: ProbePlan) -> Iterator[Stand]:
         yield Stand(
             installer=HelmInstaller(site.helm, _patient(site.kubectl), _releases(site)),
             load=ThreadedLoad(lambda: _storefront(places, ways), run_load, probe=probe),
-            observer=_observer(site, places, ways),
+            observer=_observer(site, places, ways, KubeWorkloads(reader, SHOP)),
             books=ShopBooks(places, ways),
             verbs=Verbs(pods, faults, ProviderMachines(site.cluster), pods, switches(site)),
         )
@@ -90,7 +91,7 @@ def switches(site: Site) -> Mapping[FaultKind, Switch]:
     }
 
 
-def _observer(site: Site, places: ShopPlaces, ways: Ways) -> LiveObserver:
+def _observer(site: Site, places: ShopPlaces, ways: Ways, workloads: KubeWorkloads) -> LiveObserver:
     def operators() -> list[str]:
         try:
             return [ways.url(address) for address in places.operators()]
@@ -104,7 +105,7 @@ def _observer(site: Site, places: ShopPlaces, ways: Ways) -> LiveObserver:
             raise RunFailed(f"Prometheus is out of reach: {error}") from error
 
     rows = PrometheusRows(prometheus, SHOP)
-    return LiveObserver(KubeWorkloads(site.kubectl, SHOP), rows, decisions_of(operators))
+    return LiveObserver(workloads, rows, decisions_of(operators))
 
 
 def _releases(site: Site) -> Releases:

@@ -1,11 +1,10 @@
-"""Pods and workloads of the shop as the API server tells them, asked by kubectl."""
+"""Pods and workloads of the shop as the API server tells them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.injecting.verbs import LivePod
@@ -17,15 +16,24 @@ COMPONENT = "app.kubernetes.io/component"
 PRIMARY_LABEL = "demo-shop/database-role"
 PRIMARY = "primary"
 
+KINDS = ("Deployment", "StatefulSet", "HorizontalPodAutoscaler", "Pod")
+
 #: Runs kubectl with these words and gives what it printed. Raises `ClusterFailed`.
 Kubectl = Callable[..., str]
 Object = Mapping[str, Any]
 
 
+class Reader(Protocol):
+    def items(self, namespace: str, kind: str, selector: str = "") -> list[Object]:
+        """All objects of a kind, such as Pod, each with its kind. Raises `ClusterFailed`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class KubePods:
-    """`Pods` and `Databases` of one namespace."""
+    """`Pods` and `Databases` of one namespace. They are asked for each second: `reader` must be light."""
 
+    reader: Reader
     kubectl: Kubectl
     namespace: str
 
@@ -33,7 +41,11 @@ class KubePods:
         return tuple(sorted((live_pod(one, service) for one in self._living(service)), key=lambda pod: pod.name))
 
     def kill(self, pod: str) -> None:
-        self._asked("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found", "--wait=false")
+        words = ("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found", "--wait=false")
+        try:
+            self.kubectl("-n", self.namespace, *words)
+        except ClusterFailed as error:
+            raise VerbFailed(str(error)) from error
 
     def primary(self, service: str) -> str | None:
         """The pod that Patroni labelled so and that runs; two of them, in the middle of a failover, are none."""
@@ -41,31 +53,25 @@ class KubePods:
         return str(found[0]["metadata"]["name"]) if len(found) == 1 else None
 
     def _living(self, service: str) -> list[Object]:
-        text = self._asked("get", "pods", f"--selector={COMPONENT}={service}", "-o", "json")
-        return [pod for pod in json.loads(text)["items"] if lives(pod)]
-
-    def _asked(self, *words: str) -> str:
         try:
-            return self.kubectl("-n", self.namespace, *words)
+            return [pod for pod in self.reader.items(self.namespace, "Pod", f"{COMPONENT}={service}") if lives(pod)]
         except ClusterFailed as error:
             raise VerbFailed(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
 class KubeWorkloads:
-    """Replicas of the shop's workloads at a moment, in one question."""
+    """Replicas of the shop's workloads at a moment."""
 
-    kubectl: Kubectl
+    reader: Reader
     namespace: str
 
     def rows(self, at_s: float) -> tuple[WorkloadRow, ...] | None:
         """None: the API server does not say. An outage of it is part of some experiments."""
-        kinds = "deployments,statefulsets,horizontalpodautoscalers,pods"
         try:
-            text = self.kubectl("-n", self.namespace, "get", kinds, "-o", "json", "--request-timeout=2s")
+            return workload_rows([one for kind in KINDS for one in self.reader.items(self.namespace, kind)], at_s)
         except ClusterFailed:
             return None
-        return workload_rows(json.loads(text)["items"], at_s)
 
 
 def live_pod(pod: Object, service: str) -> LivePod:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.injecting.verbs import LivePod, ShopFault
+from chaos.experiments.live.api_reader import api_reader
 from chaos.experiments.live.fault_endpoint import Door, HttpShopFaults
 from chaos.experiments.live.kube import KubePods, KubeWorkloads, unready
 from chaos.experiments.live.load_thread import ThreadedLoad
@@ -141,19 +143,27 @@ def pod(name, service="gateway", ready=True, phase="Running", deleting=False, re
     }
 
 
-def kubectl(*items, said=None):
-    def run(*words):
-        if said is not None:
-            said.append(words)
-        return json.dumps({"items": list(items)})
+@dataclass(frozen=True)
+class Reads:
+    """An API server with these objects; labels are not looked at."""
 
-    return run
+    objects: tuple
+
+    def items(self, namespace, kind, selector=""):
+        return [one for one in self.objects if one["kind"] == kind]
+
+
+class Away:
+    def items(self, *_):
+        raise ClusterFailed("connection refused")
+
+
+def pods_of(*pods, kubectl=unreachable):
+    return KubePods(Reads(pods), kubectl, "shop")
 
 
 def test_pods_that_ended_or_are_being_deleted_are_no_targets():
-    pods = KubePods(
-        kubectl(pod("b", restarts=2), pod("a", ready=False), pod("c", phase="Failed"), pod("d", deleting=True)), "shop"
-    )
+    pods = pods_of(pod("b", restarts=2), pod("a", ready=False), pod("c", phase="Failed"), pod("d", deleting=True))
 
     assert pods.of("gateway") == (
         LivePod("a", "gateway", "node-1", "10.0.0.9", ready=False),
@@ -164,7 +174,7 @@ def test_pods_that_ended_or_are_being_deleted_are_no_targets():
 def test_a_pod_is_killed_without_grace():
     said = []
 
-    KubePods(kubectl(said=said), "shop").kill("a")
+    pods_of(kubectl=lambda *words: said.append(words) or "").kill("a")
 
     assert said == [
         ("-n", "shop", "delete", "pod", "a", "--grace-period=0", "--force", "--ignore-not-found", "--wait=false")
@@ -178,16 +188,15 @@ def test_the_primary_is_the_one_pod_that_patroni_labelled_so(roles, primary):
     label = "demo-shop/database-role"
     members = [pod(f"p-{i}", "postgres", **{label: role}) for i, role in enumerate(roles)]
 
-    assert KubePods(kubectl(*members), "shop").primary("postgres") == primary
+    assert pods_of(*members).primary("postgres") == primary
 
 
 def test_an_api_server_that_is_away_fails_verbs_and_is_unknown_to_observers():
-    def away(*words):
-        raise ClusterFailed("connection refused")
-
     with pytest.raises(VerbFailed, match="connection refused"):
-        KubePods(away, "shop").of("gateway")
-    assert KubeWorkloads(away, "shop").rows(5.0) is None
+        KubePods(Away(), unreachable, "shop").of("gateway")
+    with pytest.raises(VerbFailed, match="the cluster is gone"):
+        pods_of().kill("a")
+    assert KubeWorkloads(Away(), "shop").rows(5.0) is None
     assert unready(None) is None
 
 
@@ -200,10 +209,54 @@ def test_workloads_are_counted_with_their_floors_and_the_pods_that_cost():
     del pending["spec"]["nodeName"]
     items = (deployment, hpa, other, pod("a"), pod("b", deleting=True), pending, pod("d", phase="Succeeded"))
 
-    rows = KubeWorkloads(kubectl(*items), "shop").rows(5.0)
+    rows = KubeWorkloads(Reads(items), "shop").rows(5.0)
 
     assert rows == (WorkloadRow(5.0, "gateway", desired=3, ready=1, pods=2, floor=2),)
     assert unready(rows) == ("gateway",)
+
+
+@pytest.fixture
+def api(tmp_path):
+    """A reader of the API server on this port."""
+    with ExitStack() as readers:
+
+        def reader(port):
+            server = {"name": "here", "cluster": {"server": f"http://127.0.0.1:{port}"}}
+            path = tmp_path / "kubeconfig"
+            path.write_text(
+                json.dumps(
+                    {
+                        "apiVersion": "v1",
+                        "kind": "Config",
+                        "clusters": [server],
+                        "users": [{"name": "me", "user": {"token": "secret"}}],
+                        "contexts": [{"name": "c", "context": {"cluster": "here", "user": "me"}}],
+                        "current-context": "c",
+                    }
+                )
+            )
+            return readers.enter_context(api_reader(path))
+
+        yield reader
+
+
+def test_objects_are_read_by_kind_and_label(api, served):
+    asked = []
+
+    def answer(method, path, body, authorisation):
+        asked.append((method, path, authorisation))
+        return 200, {"kind": "PodList", "items": [{"metadata": {"name": "a"}}]}
+
+    found = api(served(answer)).items("shop", "Pod", "app=gateway")
+
+    assert found == [{"metadata": {"name": "a"}, "kind": "Pod"}]
+    assert asked == [("GET", "/api/v1/namespaces/shop/pods?labelSelector=app%3Dgateway", "Bearer secret")]
+
+
+@pytest.mark.parametrize("answer", [(500, {}), (200, {"no": "items"}), (403, {"message": "forbidden"})])
+def test_an_answer_that_is_none_is_a_cluster_that_failed(api, served, answer):
+    with pytest.raises(ClusterFailed, match="deployments"):
+        api(served(lambda *_: answer)).items("shop", "Deployment")
 
 
 # -- the provider ------------------------------------------------------------------------------
