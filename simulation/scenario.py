@@ -318,6 +318,29 @@ def topology_preset(name: str) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
+def load_topology(path: Path | str) -> Topology:
+    """The topology in a file of its own, or the shipped one of that name.
+
+    Raises `ScenarioInvalid` with file, path inside the file and the fix.
+    """
+    try:
+        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8")) if Path(path).is_file() else _shipped(str(path))
+        return Topology.model_validate(raw)
+    except yaml.YAMLError as error:
+        raise ScenarioInvalid(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioInvalid(f"{path}: cannot be read as text: {error}") from None
+    except ValidationError as error:
+        raise ScenarioInvalid(_explain(error, str(path))) from None
+
+
+def _shipped(name: str) -> Any:
+    try:
+        return topology_preset(name)
+    except ValueError as error:
+        raise ScenarioInvalid(f"{name}: no such file, and {error}") from None
+
+
 def shipped_scenarios() -> tuple[str, ...]:
     return tuple(sorted(p.stem for p in SCENARIOS.glob("*.yaml")))
 

@@ -7,6 +7,7 @@ import typer
 from foresail.commands import (
     backtest,
     chaos,
+    chaos_compare,
     chaos_run,
     cluster,
     corpus,
@@ -62,6 +63,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(cluster.app, name="cluster")
 chaos.app.command("run")(chaos_run.run)
 chaos.app.command("rollback")(chaos_run.rollback)
+chaos.app.command("compare")(chaos_compare.compare)
 app.add_typer(chaos.app, name="chaos")
 
 
