@@ -6,15 +6,14 @@ is still to be undone, and `foresail chaos rollback` works them off.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from chaos.experiments.problems import FolderInvalid, RollbackIncomplete, VerbFailed
+from chaos.experiments.json_lines import append_line, read_lines
+from chaos.experiments.problems import RollbackIncomplete, VerbFailed
 
 ROLLBACK = "rollback.jsonl"
 TRIES = 3
@@ -42,22 +41,16 @@ class RollbackJournal:
 
     def promise(self, undo: Undo) -> int:
         number, self._next = self._next, self._next + 1
-        self._write({"promised": number, **asdict(undo)})
+        append_line(self.path, {"promised": number, **asdict(undo)})
         return number
 
     def keep(self, number: int) -> None:
-        self._write({"kept": number})
+        append_line(self.path, {"kept": number})
 
     def outstanding(self) -> tuple[tuple[int, Undo], ...]:
         """What is still to be undone, the last promise first."""
         kept = {int(line["kept"]) for line in _lines(self.path) if "kept" in line}
         return tuple((number, undo) for number, undo in reversed(_promised(self.path)) if number not in kept)
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        with self.path.open("ab") as out:
-            out.write((json.dumps(line) + "\n").encode())
-            out.flush()
-            os.fsync(out.fileno())
 
 
 def _promised(path: Path) -> list[tuple[int, Undo]]:
@@ -69,18 +62,7 @@ def _promised(path: Path) -> list[tuple[int, Undo]]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """A torn last line, which a killed run leaves, was never acted upon: the act comes after the write."""
-    if not path.is_file():
-        return
-    rows = path.read_text(encoding="utf-8").split("\n")
-    for place, row in enumerate(rows):
-        if not row:
-            continue
-        try:
-            yield json.loads(row)
-        except ValueError:
-            if place < len(rows) - 1:
-                raise FolderInvalid(f"{path}: line {place + 1} is no line of a rollback journal") from None
+    return (line for _, line in read_lines(path, "line of a rollback journal"))
 
 
 class Rollback:

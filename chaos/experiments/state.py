@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from chaos.experiments.jobs import RunKey
+from chaos.experiments.json_lines import append_line, read_lines
 from chaos.experiments.problems import FolderInvalid
 
 STATE = "state.jsonl"
@@ -44,11 +42,7 @@ class StateFile:
 
     def note(self, event: RunEvent) -> None:
         line = {**event.key._asdict(), "state": event.state.value, "at_s": round(event.at_s, 3), "why": event.why}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as out:
-            out.write((json.dumps(line) + "\n").encode())
-            out.flush()
-            os.fsync(out.fileno())
+        append_line(self.path, line)
 
     def events(self) -> tuple[RunEvent, ...]:
         """Raises `FolderInvalid`; a torn last line is left out."""
@@ -79,16 +73,9 @@ def spent_s(events: Iterable[RunEvent]) -> Mapping[RunKey, float]:
 
 
 def _events(path: Path) -> Iterator[RunEvent]:
-    if not path.is_file():
-        return
-    rows = path.read_text(encoding="utf-8").split("\n")
-    for place, row in enumerate(rows):
-        if not row:
-            continue
+    for number, line in read_lines(path, "word about a run"):
         try:
-            line: dict[str, Any] = json.loads(row)
             key = RunKey(str(line["scenario"]), str(line["arm"]), int(line["seed"]))
             yield RunEvent(key, RunState(line["state"]), float(line["at_s"]), str(line["why"]))
         except (KeyError, TypeError, ValueError):
-            if place < len(rows) - 1:
-                raise FolderInvalid(f"{path}: line {place + 1} says nothing about a run") from None
+            raise FolderInvalid(f"{path}: line {number} says nothing about a run") from None

@@ -54,6 +54,17 @@ def test_why_a_run_failed_is_kept(tmp_path):
     assert state.last()[LEAK].why == "the shop burned down"
 
 
+def test_what_is_noted_after_a_torn_line_is_a_line_of_its_own(tmp_path):
+    state = StateFile(tmp_path / "state.jsonl")
+    state.note(RunEvent(LEAK, RunState.BEGAN, 1.0))
+    with state.path.open("a") as out:
+        out.write('{"scenario": "le')
+
+    state.note(RunEvent(LEAK, RunState.FINISHED, 2.0))
+
+    assert [event.state for event in state.events()] == [RunState.BEGAN, RunState.FINISHED]
+
+
 def test_a_line_torn_by_a_kill_is_left_out_and_a_broken_one_refused(tmp_path):
     state = StateFile(tmp_path / "state.jsonl")
     state.note(RunEvent(LEAK, RunState.BEGAN, 1.0))
