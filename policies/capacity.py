@@ -23,6 +23,8 @@ LEAST_RATE_RPS = 0.2  # below this a scrape interval holds too few requests to c
 IDLE_PULL = 0.01  # pulls the idle share to 0 unless rates differ by more than about 10 %: then it is identified
 OUTLIER_FACTOR = 2.0  # a pod that burns twice its peers' CPU per request does something else
 TRUSTED_WEIGHT = 20.0  # observations until the declared prior is forgotten
+IDLE_UTILIZATION = 0.05  # of the CPU limit: what a pod uses below that is mostly not its requests'
+TELLING_UTILIZATION = 0.15  # from here on a declared prior is not asked any more
 DRIFT_SLACK = 0.05  # Page–Hinkley on the log of CPU per request: changes below 5 % are followed by forgetting alone
 DRIFT_ALARM = 0.8  # … a change by 30 % is found in 4 looks, one by 10 % in about 20
 LARGEST_SURPRISE = 0.7
@@ -118,9 +120,9 @@ def estimate(state: CapacityState, policy: WorkloadPolicy) -> Capacity | None:
     """Capacity per pod, None while neither a declared prior nor enough measurements with a CPU limit exist."""
     prior_rps = policy.scaling.capacity_prior_rps
     measured = _from_cpu(state.moments, state.limit_cores)
-    if measured is not None and prior_rps is not None and state.moments.weight < TRUSTED_WEIGHT:
-        trust = state.moments.weight / TRUSTED_WEIGHT
-        measured = replace(measured, rps=trust * measured.rps + (1.0 - trust) * prior_rps)
+    if measured is not None and prior_rps is not None:
+        trust = _trust(state.moments, state.limit_cores)
+        measured = replace(measured, rps=trust * measured.rps + (1.0 - trust) * prior_rps) if trust > 0.0 else None
     if measured is not None:
         slo = tail.ceiling(state.tail, measured.rps, policy.slo_latency_s)
         measured = replace(measured, slo_utilization=slo)
@@ -231,6 +233,16 @@ def _from_cpu(moments: Moments, limit_cores: float | None) -> Capacity | None:
     spread = (1.0 + IDLE_PULL) * moments.rate_rate / weight - (moments.rate / weight) ** 2
     error = math.sqrt(max(0.0, squares) / (weight * weight * spread)) / cores_per_rps if spread > 0.0 else 1.0
     return Capacity(rps, min(LARGEST_ERROR, error + 0.5 / (1.0 + weight)), CapacitySource.CPU)
+
+
+def _trust(moments: Moments, limit_cores: float | None) -> float:
+    """Between 0, a declared prior alone, and 1, what was measured alone: idle pods do not tell what busy ones carry."""
+    if limit_cores is None or moments.cpu <= 0.0:
+        return 0.0
+    # Weighed by CPU, as the regression weighs by rate: a busy hour still counts while the pods idle after it.
+    utilization = moments.cpu_cpu / moments.cpu / limit_cores
+    busy = (utilization - IDLE_UTILIZATION) / (TELLING_UTILIZATION - IDLE_UTILIZATION)
+    return min(1.0, max(0.0, busy), moments.weight / TRUSTED_WEIGHT)
 
 
 def _knee(

@@ -57,6 +57,45 @@ def test_the_declared_prior_stands_until_measured() -> None:
     assert capacity(CapacityState(), policy) == Capacity(25.0, 0.0, CapacitySource.PRIOR)
 
 
+def test_idle_pods_leave_the_declared_prior_as_it_is() -> None:
+    """Half a request a second beside 0.02 cores of garbage collection says nothing about what a busy pod carries."""
+    policy = replace(POLICY, scaling=ScalingPolicy(capacity_prior_rps=25.0))
+    rng = np.random.default_rng(3)
+    state = CapacityState()
+    for look in range(200):
+        pods = [pod(0.5 * float(rng.uniform(0.5, 2.0)), 0.02 * float(rng.uniform(0.5, 1.5))) for _ in range(2)]
+        state = learn(state, workload(pods), policy, look * TICK_S)
+
+    assert capacity(state, policy) == Capacity(25.0, 0.0, CapacitySource.PRIOR)
+
+
+@pytest.mark.parametrize(
+    ("cores", "rps"),
+    [
+        # Measured: 1.0 / 0.02 = 50, declared: 25. A tenth of the limit is half way from 5 % to 15 %.
+        pytest.param(0.05, 25.0, id="idle"),
+        pytest.param(0.10, 37.5, id="half-way"),
+        pytest.param(0.15, 50.0, id="busy-enough"),
+        pytest.param(0.60, 50.0, id="busy"),
+    ],
+)
+def test_the_busier_pods_are_the_less_the_declared_prior_counts(cores: float, rps: float) -> None:
+    policy = replace(POLICY, scaling=ScalingPolicy(capacity_prior_rps=25.0))
+
+    learned = after(40, [pod(cores / 0.02, cores, name=f"p{index}") for index in range(2)])
+
+    assert capacity(learned, policy).rps == pytest.approx(rps, rel=0.01)
+
+
+def test_what_a_busy_hour_taught_outlasts_the_quiet_after_it() -> None:
+    policy = replace(POLICY, scaling=ScalingPolicy(capacity_prior_rps=25.0))
+    busy = after(240, serving(20.0, idle_cores=0.0))
+
+    quiet = after(120, serving(1.0, idle_cores=0.0), busy, start_s=240 * TICK_S)
+
+    assert capacity(quiet, policy).rps == pytest.approx(50.0, rel=0.02)
+
+
 def test_idle_cpu_is_not_charged_to_requests_once_rates_differ() -> None:
     state = CapacityState()
     for look, rate in enumerate([5.0, 10.0, 20.0, 30.0] * 10):
