@@ -7,6 +7,7 @@ before (history, then warm-up) is part of the scenario.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -341,22 +342,22 @@ def _shipped(name: str) -> Any:
         raise ScenarioInvalid(f"{name}: no such file, and {error}") from None
 
 
-def shipped_scenarios() -> tuple[str, ...]:
-    return tuple(sorted(p.stem for p in SCENARIOS.glob("*.yaml")))
+def shipped_scenarios(folders: Sequence[Path] = (SCENARIOS,)) -> tuple[str, ...]:
+    return tuple(sorted(p.stem for folder in folders for p in folder.glob("*.yaml")))
 
 
-def load_scenario(path: Path | str) -> Scenario:
-    """The scenario in a file, or the shipped one of that name.
+def load_scenario(path: Path | str, folders: Sequence[Path] = (SCENARIOS,)) -> Scenario:
+    """The scenario in a file, or the one of that name that is shipped in the folders.
 
     Raises `ScenarioInvalid` with file, path inside the file and the fix.
     """
     file = Path(path)
-    if not file.is_file() and (SCENARIOS / f"{path}.yaml").is_file():
-        file = SCENARIOS / f"{path}.yaml"
+    if not file.is_file():
+        file = next((named for folder in folders if (named := folder / f"{path}.yaml").is_file()), file)
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        shipped = ", ".join(shipped_scenarios())
+        shipped = ", ".join(shipped_scenarios(folders))
         raise ScenarioInvalid(
             f"{path}: no such file. Give a path, or one of the shipped scenarios: {shipped}"
         ) from None

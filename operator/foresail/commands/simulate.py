@@ -117,10 +117,11 @@ def arm_names(text: str) -> tuple[str, ...]:
 
 def scenario_named(name: str, trace: Trace | None = None, duration_s: float | None = None) -> Scenario:
     """The scenario with what the command line changes about it, checked as if it had been written so."""
+    from chaos.experiments.live_set import NAMED_IN
     from simulation.scenario import ending_at, load_scenario
     from simulation.trace import read_trace, with_trace
 
-    scenario = load_scenario(name)
+    scenario = load_scenario(name, NAMED_IN)
     if duration_s is not None:
         scenario = ending_at(scenario, duration_s, name)
     if trace is not None:

@@ -14,11 +14,12 @@ BENCHES = ("sim", "tick", "forecast", "serving", "all")
 
 
 def scenarios() -> None:
-    """List the shipped scenarios, one line each."""
+    """List the shipped scenarios, one line each. Those called live-… fit a test cluster (`foresail chaos run`)."""
+    from chaos.experiments.live_set import NAMED_IN
     from simulation.scenario import load_scenario, shipped_scenarios
 
-    for name in shipped_scenarios():
-        first = load_scenario(name).description.partition(". ")[0].rstrip(".")
+    for name in shipped_scenarios(NAMED_IN):
+        first = load_scenario(name, NAMED_IN).description.partition(". ")[0].rstrip(".")
         typer.echo(f"{name:<28} {' '.join(first.split())}")
 
 
