@@ -128,7 +128,7 @@ class _Ward:
         curves = self.curves.get(name, [])
         running, drain = self.memory.replacements.get(name), self.memory.drains.get(name)
         if running is not None:
-            self._go_on(running, workload)
+            self._go_on(running, workload, policy)
         elif drain is not None:
             self._tend(drain, workload, policy, curves)
         if not (curves or odd or name in self.suspected or name in self.weights.standing):
@@ -152,10 +152,10 @@ class _Ward:
         self.suspects[suspect.key] = suspect
         return suspect
 
-    def _go_on(self, running: Replacement, workload: WorkloadSeen) -> None:
-        proposal, reasons, after = replacement.step(
-            running, workload, self._is_spare(running.pod, running.signal, workload), self.now_s
-        )
+    def _go_on(self, running: Replacement, workload: WorkloadSeen, policy: WorkloadPolicy) -> None:
+        spare = self._is_spare(running.pod, running.signal, workload)
+        limit_s = policy.healing.drain_limit_s
+        proposal, reasons, after = replacement.step(running, workload, spare, limit_s, self.now_s)
         self._say(workload.name, *reasons)
         if proposal is not None and proposal.disruptive and self.blind:
             self.replacements[workload.name] = running

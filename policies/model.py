@@ -75,6 +75,7 @@ class HealingPolicy:
     margin_s: float = 120.0
     replace_allowed: bool = True  # RollingUpdate Deployments without ReadWriteOnce volumes only
     act_ttl_s: float = 600.0
+    drain_limit_s: float = 60.0  # a drained pod that still answers, or may, is waited for no longer than this
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,10 +80,11 @@ def begin(
     return ((detach, _off(replacement, reasons)) if relieved else (detach,)), replacement
 
 
-def step(replacement: Replacement, workload: WorkloadSeen, carried: bool, now_s: float) -> Step:
+def step(replacement: Replacement, workload: WorkloadSeen, carried: bool, drain_limit_s: float, now_s: float) -> Step:
     """What to do next, what there is to say, and the replacement as it stands; None when it is over.
 
-    `carried`: the pod harms users and the others can do without it as of now.
+    `carried`: the pod harms users and the others can do without it as of now. `drain_limit_s`: how long requests under
+    way may keep it once it gets no new ones.
     """
     pod = next((candidate for candidate in workload.pods if candidate.name == replacement.pod), None)
     if pod is None or pod.deleting:
@@ -94,9 +95,9 @@ def step(replacement: Replacement, workload: WorkloadSeen, carried: bool, now_s:
         case Phase.DETACHING:
             return _detaching(replacement, pod, now_s)
         case Phase.WAITING:
-            return _waiting(replacement, pod, workload, carried, now_s)
+            return _waiting(replacement, pod, workload, carried, drain_limit_s, now_s)
         case Phase.DRAINING:
-            return _draining(replacement, pod, workload, now_s)
+            return _draining(replacement, pod, workload, drain_limit_s, now_s)
         case Phase.EVICTING:
             return _evicting(replacement, pod, workload, now_s)
         case Phase.UNDOING:
@@ -114,7 +115,9 @@ def _detaching(replacement: Replacement, pod: PodSeen, now_s: float) -> Step:
     return _proposal(replacement, action, (_reason(_cause(replacement), replacement),)), (), replacement
 
 
-def _waiting(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, carried: bool, now_s: float) -> Step:
+def _waiting(
+    replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, carried: bool, drain_limit_s: float, now_s: float
+) -> Step:
     if not pod.detached:  # somebody put it back
         return None, (_reason(ReasonCode.REPLACEMENT_UNDONE, replacement),), None
     come = has_come(replacement, workload, now_s)
@@ -122,7 +125,7 @@ def _waiting(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, car
         code = ReasonCode.REPLACEMENT_READY if come else _cause(replacement)
         draining = _enter(replace(replacement, relieved=not come), Phase.DRAINING, now_s)
         if not pod.traffic_on:
-            return _draining(draining, pod, workload, now_s)
+            return _draining(draining, pod, workload, drain_limit_s, now_s)
         return _off(draining, (_reason(code, draining),)), (), draining
     return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
 
@@ -144,7 +147,9 @@ def has_come(replacement: Replacement, workload: WorkloadSeen, now_s: float) -> 
     return len(warm) >= min(replacement.ready_before, max(1, workload.replicas))
 
 
-def _draining(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, now_s: float) -> Step:
+def _draining(
+    replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, drain_limit_s: float, now_s: float
+) -> Step:
     come = has_come(replacement, workload, now_s)
     if pod.traffic_on:
         if not come and not replacement.relieved:  # it came and went
@@ -156,7 +161,7 @@ def _draining(replacement: Replacement, pod: PodSeen, workload: WorkloadSeen, no
         replacement = replace(replacement, off_since_s=now_s)
     off_since_s = now_s if replacement.off_since_s is None else replacement.off_since_s
     idle = pod.rate_rps is not None and pod.rate_rps <= 0.5
-    served_off = now_s - off_since_s >= (DRAIN_S if idle else 4 * DRAIN_S)  # unknown is not idle
+    served_off = now_s - off_since_s >= (DRAIN_S if idle else max(DRAIN_S, drain_limit_s))  # unknown is not idle
     if not served_off or (replacement.relieved and not come):
         return None, (_reason(ReasonCode.REPLACEMENT_WAITING, replacement),), replacement
     return _evicting(_enter(replacement, Phase.EVICTING, now_s), pod, workload, now_s)

@@ -45,6 +45,7 @@ class StateDirectory:
             brownout=None if binding is None else endpoint_of(binding.brownout, self._secrets),
             routes=tuple(route.meta.name for route in found.routes),
             patroni_port=PATRONI_PORT if database is None else database.rest_port,
+            patroni_members={} if database is None else database.members,
             patroni_credentials_file=None if database is None else _file(database.credentials_file, self._secrets),
         )
 

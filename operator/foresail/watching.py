@@ -118,7 +118,7 @@ def _limit_mib(workload: WorkloadObjects) -> float | None:
 def _database(workload: str, database: PatroniBinding) -> DatabaseTarget:
     namespace = workload.partition("/")[0]
     url = None if database.service is None else f"http://{database.service}.{namespace}:{database.rest_port}"
-    return DatabaseTarget(database.scope, workload, database.rest_port, url)
+    return DatabaseTarget(database.scope, workload, database.rest_port, url, database.members)
 
 
 def _is_entry(policy: WorkloadPolicy) -> bool:

@@ -198,6 +198,24 @@ def test_a_replacement_breaks_only_after_it_made() -> None:
     assert ward.memory.replacements == {}
 
 
+@pytest.mark.parametrize("rate_rps", [pytest.param(5.0, id="answers-still"), pytest.param(None, id="nobody-knows")])
+@pytest.mark.parametrize(("limit_s", "evicted_at_s"), [(15.0, 150.0), (30.0, 165.0), (60.0, 195.0)])
+def test_requests_under_way_keep_a_drained_pod_no_longer_than_its_limit(
+    limit_s: float, evicted_at_s: float, rate_rps: float | None
+) -> None:
+    ward = Ward(drain_limit_s=limit_s)
+    replaced(ward)
+    here, busy = newcomer(100.0), pod("p1", detached=True, traffic_on=False, rate_rps=rate_rps)
+    ward.look(cart(*OUT, here, replicas=3), 105.0)
+    ward.look(cart(*OUT, here, replicas=3), 120.0)
+
+    # Seen without traffic at 135 s.
+    drained = cart(pod("p0"), busy, pod("p2"), here, replicas=3)
+    evicted = [now_s for now_s in range(135, 225, 15) if ward.look(drained, float(now_s))]
+
+    assert evicted[0] == evicted_at_s
+
+
 def test_a_replacement_that_does_not_come_is_undone_at_the_deadline() -> None:
     ward = Ward()
     replaced(ward)

@@ -36,7 +36,9 @@ class ClusterView:
 
 def member_urls(api: Api, target: WorkloadTarget) -> dict[str, str]:
     """REST addresses by pod name, which is how Patroni names its members on Kubernetes."""
-    pods = with_ip(api.items(target.pods_path, target.labels))
+    labels = ",".join(f"{key}={value}" for key, value in sorted(target.patroni_members.items()))
+    labelled = with_ip(api.items(target.pods_path, labels)) if labels else []
+    pods = labelled or with_ip(api.items(target.pods_path, target.labels))
     return {pod["metadata"]["name"]: f"http://{_host(str(pod_ip(pod)))}:{target.patroni_port}" for pod in pods}
 
 

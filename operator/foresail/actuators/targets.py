@@ -40,6 +40,7 @@ class WorkloadTarget:
     brownout: Endpoint | None = None  # None: they have nothing to dim
     routes: tuple[str, ...] = ()  # HTTPRoutes to its Services
     patroni_port: int = PATRONI_PORT
+    patroni_members: Mapping[str, str] = field(default_factory=dict)  # labels that the members' pods bear, if they do
     patroni_credentials_file: Path | None = None  # None: the installation's
 
     @property
@@ -112,6 +113,7 @@ class LiveDirectory:
                 brownout=extra.brownout if extra else None,
                 routes=extra.routes if extra else (),
                 patroni_port=extra.patroni_port if extra else PATRONI_PORT,
+                patroni_members=extra.patroni_members if extra else {},
             )
         return None
 

@@ -15,8 +15,9 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from foresail.objects.fields import Json, entries, text
-from foresail.objects.object_state import ObjectState
+from foresail.objects.object_state import TERMINAL, ObjectState
 from foresail.objects.patroni_view import DatabaseTarget, MemberAnswers, MemberPlace, Positions, database_seen
+from foresail.objects.records import PodRecord
 from foresail.objects.workload_views import zone_of
 from policies.model import DatabaseSeen
 
@@ -127,19 +128,32 @@ class DatabaseWatch:
 
 def _places(target: DatabaseTarget, state: ObjectState | None) -> tuple[dict[str, MemberPlace], dict[str | None, str]]:
     """Where the members' pods run, and where each of them answers."""
-    workload = None if state is None else state.workloads.get(target.workload)
-    if state is None or workload is None:
+    if state is None:
         return {}, {}
+    pods = _members(target, state)
     zones = {node.meta.name: zone_of(node) for node in state.nodes.values()}
-    places = {
-        pod.meta.name: MemberPlace(pod.node, None if pod.node is None else zones.get(pod.node)) for pod in workload.pods
-    }
+    places = {pod.meta.name: MemberPlace(pod.node, None if pod.node is None else zones.get(pod.node)) for pod in pods}
     addresses: dict[str | None, str] = {
         pod.meta.name: f"http://{url_host(pod.ip)}:{target.port}"
-        for pod in workload.pods
+        for pod in pods
         if pod.ip is not None and not pod.deleting
     }
     return places, addresses
+
+
+def _members(target: DatabaseTarget, state: ObjectState) -> Sequence[PodRecord]:
+    """A cluster may be spread over several workloads, one for each member: then labels tell what belongs together."""
+    namespace = target.workload.partition("/")[0]
+    labelled = [
+        pod
+        for pod in state.pods.values()
+        if target.members
+        and pod.meta.namespace == namespace
+        and pod.phase not in TERMINAL
+        and target.members.items() <= pod.meta.labels.items()
+    ]
+    workload = state.workloads.get(target.workload)
+    return labelled or (() if workload is None else workload.pods)
 
 
 def url_host(ip: str) -> str:

@@ -26,7 +26,7 @@ from foresail.objects.selectors import LabelIndex
 R = TypeVar("R")
 S = TypeVar("S", BudgetRecord, ServiceRecord)
 
-_TERMINAL = ("Succeeded", "Failed")
+TERMINAL = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _grouped(pods: Iterable[PodRecord], owners: PodOwners) -> tuple[dict[str, li
     grouped: dict[str, list[PodRecord]] = {}
     detached: dict[str, list[str]] = {}
     for pod in pods:
-        if pod.phase in _TERMINAL:
+        if pod.phase in TERMINAL:
             continue
         place = owners.of(pod)
         if place is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foresail.objects.fields import Json, at, entries, flag, text, whole
 from policies.model import DatabaseSeen, MemberSeen
@@ -19,14 +19,16 @@ _KEPT_S = 300.0
 class DatabaseTarget:
     """Where a Patroni cluster is to be asked.
 
-    The members are the pods of `workload` (`namespace/name`), asked at `port`; where they are no pods that we see,
-    `url` leads to any of them and the rest is learned from it.
+    Its members are the pods in the namespace of `workload` (`namespace/name`) that bear the labels `members`, where
+    none does the pods of `workload`; they are asked at `port`. Where they are no pods that we see, `url` leads to any
+    of them and the rest is learned from it.
     """
 
     name: str
     workload: str
     port: int = 8008
     url: str | None = None
+    members: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

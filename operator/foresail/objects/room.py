@@ -6,10 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from foresail.objects.object_state import ObjectState, WorkloadObjects
+from foresail.objects.object_state import TERMINAL, ObjectState, WorkloadObjects
 from foresail.objects.records import NodeRecord, PodTemplate, QuotaRecord, Resources, Taint
 
-_TERMINAL = ("Succeeded", "Failed")
 _ALMOST = 1e-9  # 0.3 / 0.1 is 2.999…
 _REPELLING = ("NoSchedule", "NoExecute")
 _MOST = 1_000_000  # nothing limits it
@@ -51,7 +50,7 @@ def node_room(state: ObjectState) -> NodeRoom | None:
         return None
     taken: dict[str, list[float]] = {}
     for pod in state.pods.values():
-        if pod.node is not None and pod.phase not in _TERMINAL:
+        if pod.node is not None and pod.phase not in TERMINAL:
             sums = taken.setdefault(pod.node, [0.0, 0.0, 0.0])
             sums[0] += pod.cpu_request_cores
             sums[1] += pod.memory_request_bytes

@@ -17,8 +17,7 @@ class PatroniBinding:
     """A Patroni cluster. `credentials_file` is a path below the operator's secrets folder."""
 
     scope: str
-    scope_label: str
-    labels: Mapping[str, str]
+    members: Mapping[str, str]  # labels that its members' pods bear, if they do
     service: str | None  # None: pods are asked by their own address
     rest_port: int
     credentials_file: str | None
@@ -31,7 +30,6 @@ class EndpointBinding:
     port: int
     path: str
     token_file: str | None
-    timeout_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,7 @@ def binding_of(policy: PolicyName, spec: Spec, target: Target, workload: str, ki
         brownout=None
         if brownout is None or brownout.target != target.name
         else EndpointBinding(brownout.port, "/-/brownout", _file(policy, brownout.token_file)),
-        drain=None
-        if drain is None
-        else EndpointBinding(drain.port, drain.path, _file(policy, drain.token_file), drain.timeout_seconds),
+        drain=None if drain is None else EndpointBinding(drain.port, drain.path, _file(policy, drain.token_file)),
         zone_shift=spec.zones.shift_enabled,
     )
 
@@ -100,8 +96,8 @@ def _database(policy: PolicyName, spec: Spec, target: Target) -> PatroniBinding 
         return None
     return PatroniBinding(
         scope=database.scope,
-        scope_label=database.scope_label,
-        labels=database.labels,
+        # Longer than this it is no label's value, so nobody can bear it.
+        members={**database.labels, database.scope_label: database.scope} if len(database.scope) <= 63 else {},
         service=database.service,
         rest_port=database.rest_port,
         credentials_file=_file(policy, database.credentials_file),

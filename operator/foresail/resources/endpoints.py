@@ -17,10 +17,11 @@ class Database(Section):
         min_length=1,
         max_length=317,
         pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$",
-        description="Label of the members' pods that holds the scope (Patroni's `kubernetes.scope_label`).",
+        description="Label that holds the scope on the members' pods (Patroni's `kubernetes.scope_label`). Pods of the"
+        " namespace that bear it are the members, whatever runs them; where none does, the target's pods are.",
     )
     labels: dict[str, LabelValue] = Field(
-        default_factory=dict, max_length=16, description="Further labels that the members' pods carry."
+        default_factory=dict, max_length=16, description="Further labels that tell the members' pods from others."
     )
     service: ObjectName | None = Field(
         None, description="Service of the members' REST API. Default: pods are asked by their own address."
@@ -56,6 +57,10 @@ class Drain(Section):
     port: Port = Field(9090, description="Management port of the pods.")
     path: str = Field("/-/drain", max_length=256, pattern=r"^/[-._~/A-Za-z0-9]*$", description="Path of the endpoint.")
     timeout_seconds: float = Field(
-        60.0, ge=1.0, le=600.0, description="How long requests in flight are waited for before the pod goes anyway."
+        60.0,
+        ge=15.0,
+        le=300.0,
+        description="How long a pod that is being replaced may go on answering, once it gets no new requests, before it"
+        " goes anyway.",
     )
     token_file: FileName | None = Field(None, description="As `brownout.tokenFile`.")

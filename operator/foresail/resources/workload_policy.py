@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from forecasting.forecast import DeclaredEvent
 from foresail.resources.acting import GuardrailsSpec, Healing, Scaling
-from foresail.resources.endpoints import Brownout
+from foresail.resources.endpoints import Brownout, Drain
 from foresail.resources.spec import Spec
 from foresail.resources.targets import ObjectivesOfTarget, Role, ScalingOfTarget, Target
 from policies.model import BrownoutPolicy, Guardrails, HealingPolicy, Rung, ScalingPolicy, WorkloadPolicy
@@ -25,7 +25,7 @@ def workload_policy(
         slo_latency_s=_first(own.latency_seconds, spec.objectives.latency_seconds),
         slo_availability=_first(own.availability, spec.objectives.availability),
         scaling=_scaling(spec.scaling, target.scaling or ScalingOfTarget()),
-        healing=_healing(spec.healing, spec.zones.shift_enabled),
+        healing=_healing(spec.healing, spec.drain or Drain(), spec.zones.shift_enabled),
         brownout=_brownout(spec.brownout, target),
         guardrails=_guardrails(spec.guardrails, paused),
         events=events,
@@ -53,7 +53,7 @@ def _scaling(common: Scaling, own: ScalingOfTarget) -> ScalingPolicy:
     )
 
 
-def _healing(healing: Healing, zone_shift: bool) -> HealingPolicy:
+def _healing(healing: Healing, drain: Drain, zone_shift: bool) -> HealingPolicy:
     return HealingPolicy(
         highest_rung=Rung.SHIFT_ZONE if zone_shift else healing.highest_rung.rung,
         act_probability=healing.act_probability,
@@ -61,6 +61,7 @@ def _healing(healing: Healing, zone_shift: bool) -> HealingPolicy:
         margin_s=healing.margin_seconds,
         replace_allowed=healing.replace_allowed,
         act_ttl_s=healing.act_ttl_seconds,
+        drain_limit_s=drain.timeout_seconds,
     )
 
 

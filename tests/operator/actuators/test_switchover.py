@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,25 @@ def test_names_leader_and_candidate(stage: Stage, patroni: Patroni, tmp_path: Pa
     (asked,) = patroni.switchovers
     assert asked.path == "/switchover" and asked.body == {"leader": "db-0", "candidate": "db-1"}
     assert asked.authorization == "Basic YWRtaW46cGFzcw=="  # base64 of admin:pass
+
+
+def test_members_that_other_workloads_run_are_found_by_their_labels(stage: Stage, patroni: Patroni) -> None:
+    stage.api.put(pod("db-x-0", "n2", app="x", **{"cluster-name": "orders"}))
+    patroni.roles = {"db-x-0": "leader", "db-1": "sync_standby"}
+    found = stage.extras["shop/db"]
+    stage.extras["shop/db"] = replace(found, patroni_members={"cluster-name": "orders"})
+
+    assert stage.cluster().apply(SwitchOver("orders", "shop/db", "db-x-0", "db-1"), decision(), NOW_S)
+
+    (asked,) = patroni.switchovers
+    assert asked.body == {"leader": "db-x-0", "candidate": "db-1"}
+
+
+def test_where_no_pod_bears_the_labels_the_workload_s_pods_are_asked(stage: Stage, patroni: Patroni) -> None:
+    found = stage.extras["shop/db"]
+    stage.extras["shop/db"] = replace(found, patroni_members={"cluster-name": "orders"})
+
+    assert stage.cluster().apply(SWITCH, decision(), NOW_S) and len(patroni.switchovers) == 1
 
 
 def test_what_has_happened_already_is_not_asked_for(stage: Stage, patroni: Patroni) -> None:

@@ -175,9 +175,10 @@ def member() -> Iterator[Member]:
     thread.join()
 
 
-def objects() -> ObjectState:
-    described = [pod("db-0", "db", "StatefulSet")]
-    pods = {record.meta.key: record for each in described if (record := parsing.pod(each)) is not None}
+def objects(*described: Object) -> ObjectState:
+    """A StatefulSet's pod, or those that are described."""
+    rows = described or (pod("db-0", "db", "StatefulSet"),)
+    pods = {record.meta.key: record for each in rows if (record := parsing.pod(each)) is not None}
     db, n1 = parsing.stateful_set(stateful_set()), parsing.node(node())
     assert db is not None and n1 is not None
     return joined(Records(pods=pods, nodes={"n1": n1}, stateful_sets={"shop/db": db}))
@@ -198,6 +199,30 @@ def test_asks_the_pods_of_the_workload(member: Member) -> None:
     assert found.standbys[0].healthy is None  # it has no pod that we could ask
     assert made.seen(110.0) == (found,)
     assert made.seen(116.0) == ()  # older than 15 s
+
+
+def test_members_are_told_by_their_labels_whatever_runs_them(member: Member) -> None:
+    """The pod is nobody's that we know, and another one beside it belongs to another cluster."""
+    ours, other = (pod(name, None, labels={"scope": scope}) for name, scope in (("db-0", "orders"), ("db-1", "other")))
+    target = DatabaseTarget("orders", "shop/db", member.port, members={"scope": "orders"})
+    made = watch(target, state=objects(ours, other))
+
+    [found] = made.look()
+    made.stop()
+
+    assert found.primary is not None
+    assert (found.primary.name, found.primary.zone, found.primary.healthy) == ("db-0", "a", True)
+    assert found.standbys[0].healthy is None and found.standbys[0].zone is None
+
+
+def test_where_no_pod_bears_the_labels_the_members_are_the_workload_s_pods(member: Member) -> None:
+    target = DatabaseTarget("orders", "shop/db", member.port, members={"scope": "orders"})
+    made = watch(target, state=objects())
+
+    [found] = made.look()
+    made.stop()
+
+    assert found.primary is not None and found.primary.healthy is True
 
 
 def test_finds_the_members_from_one_address(member: Member) -> None:

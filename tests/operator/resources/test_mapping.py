@@ -302,7 +302,8 @@ def test_bindings_say_whom_to_ask():
         zones={"shiftEnabled": True},
     )
 
-    bindings = mapped([resource], SHOP, NOW_S).bindings
+    answer = mapped([resource], SHOP, NOW_S)
+    bindings = answer.bindings
     gateway, postgres = bindings["shop/gateway"], bindings["shop/postgres"]
 
     assert (gateway.kind, postgres.kind) == ("Deployment", "StatefulSet")
@@ -311,11 +312,12 @@ def test_bindings_say_whom_to_ask():
         {MetricSignal.CONNECTION_POOL: "pool_in_use"},
     )
     assert gateway.brownout == EndpointBinding(9091, "/-/brownout", "shop/control-token")
-    assert gateway.drain == EndpointBinding(9090, "/-/drain", "shop/control-token", 20.0)
+    assert gateway.drain == EndpointBinding(9090, "/-/drain", "shop/control-token")
+    assert answer.policies.workloads["shop/gateway"].healing.drain_limit_s == 20.0
     assert gateway.database is None
     assert postgres.brownout is None
     assert postgres.database == PatroniBinding(
-        "shop-postgres", "shop/database", {"role": "db"}, None, 8009, "shop/patroni"
+        "shop-postgres", {"role": "db", "shop/database": "shop-postgres"}, None, 8009, "shop/patroni"
     )
     assert gateway.zone_shift
 

@@ -17,7 +17,7 @@ from foresail.resources.problems import PolicyName
 from foresail.state_directory import StateDirectory
 
 DRAIN = EndpointBinding(9091, "/-/drain", "shop/control")
-PATRONI = PatroniBinding("pg", "cluster-name", {}, None, 9008, "shop/patroni")
+PATRONI = PatroniBinding("pg", {"cluster-name": "pg"}, None, 9008, "shop/patroni")
 
 
 def state() -> ObjectState:
@@ -71,6 +71,7 @@ def test_a_stateful_set_has_its_own_kind() -> None:
     found = directory(database=PATRONI).find("shop/db")
 
     assert found is not None and found.kind == paths.STATEFUL_SETS and found.patroni_port == 9008
+    assert found.patroni_members == {"cluster-name": "pg"}
 
 
 def test_tokens_lie_in_the_folder_of_the_policys_namespace(tmp_path: Path) -> None:
