@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,18 +48,32 @@ def build_programs(
     """
     _install_packages(say)
     target = programs_folder(folders)
+    wanted = [program for program in PROGRAMS if with_optional or not program.optional]
+    built = compile_missing(wanted, PINS, target, environment, say, compilers)
+    _forget_old_sets(folders)
+    return built
+
+
+def compile_missing(
+    programs: Sequence[Program],
+    pins: Path,
+    target: Path,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+    compilers: int | None = None,
+) -> tuple[Built, ...]:
+    """Compiles, by the pins in their folders of `pins`, what `target` has not yet. Raises `ClusterFailed`."""
     target.mkdir(parents=True, exist_ok=True)
     os.utime(target)
     built = []
-    for program in PROGRAMS:
-        if (target / program.name).is_file() or (program.optional and not with_optional):
+    for program in programs:
+        if (target / program.name).is_file():
             continue
         begun_s = time.monotonic()
-        _compile(program, target, environment, compilers)
+        _compile(program, pins / program.folder, target, environment, compilers)
         size_mb = (target / program.name).stat().st_size / 1e6
         built.append(Built(program.name, time.monotonic() - begun_s, size_mb))
         say(f"{program.name:<24} {built[-1].seconds:6.0f} s {size_mb:5.0f} MB")
-    _forget_old_sets(folders)
     return tuple(built)
 
 
@@ -67,7 +81,9 @@ def compile_command(program: Program, target: Path, version: str) -> tuple[str, 
     """The compiler's command line; without paths, times and debug data in the result, equal pins give equal bytes."""
     minor = version.split(".")[1] if version.count(".") >= 2 else ""
     stamp = program.stamp.format(
-        version=version.lstrip("v") if program.folder == "prometheus" else version, minor=minor
+        version=version.lstrip("v") if program.folder == "prometheus" else version,
+        number=version.lstrip("v"),
+        minor=minor,
     )
     return (
         "go",
@@ -83,8 +99,10 @@ def compile_command(program: Program, target: Path, version: str) -> tuple[str, 
     )
 
 
-def _compile(program: Program, target: Path, environment: Mapping[str, str], compilers: int | None) -> None:
-    go_mod = (PINS / program.folder / "go.mod").read_text(encoding="utf-8")
+def _compile(
+    program: Program, source: Path, target: Path, environment: Mapping[str, str], compilers: int | None
+) -> None:
+    go_mod = (source / "go.mod").read_text(encoding="utf-8")
     version = module_version(program.module, go_mod) if program.module else ""
     unfinished = target / ".unfinished"
     unfinished.mkdir(exist_ok=True)
@@ -95,7 +113,7 @@ def _compile(program: Program, target: Path, environment: Mapping[str, str], com
         raise ClusterFailed(f"go is not installed: install Go {_go_wanted()} or newer")
     run(
         *compile_command(program, unfinished, version),
-        folder=PINS / program.folder,
+        folder=source,
         environment=settings,
         limit_s=_COMPILE_LIMIT_S,
     )

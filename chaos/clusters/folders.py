@@ -26,6 +26,11 @@ class ClusterFolders:
         return self.cache / "cluster-programs"
 
     @property
+    def on_demand(self) -> Path:
+        """One folder for each set of programs that is compiled only when asked for, and each content of its pins."""
+        return self.cache / "programs-on-demand"
+
+    @property
     def stores(self) -> Path:
         """Disks with images on them, one for each set of images."""
         return self.cache / "cluster-stores"

@@ -23,7 +23,7 @@ class Program:
     folder: str
     package: str
     tags: str = ""
-    stamp: str = ""  # linker flags; {version} and {minor} are those of `module`
+    stamp: str = ""  # linker flags; {version}, {number} (it without v) and {minor} are those of `module`
     module: str = ""
     optional: bool = False  # a cluster comes up without it
 
@@ -74,9 +74,9 @@ DEBIAN_PACKAGES = {
 }
 
 
-def pins_key(pins: Path = PINS) -> str:
+def pins_key(pins: Path = PINS, compiled: object = PROGRAMS) -> str:
     """Names the content of everything that is compiled: the pins, our own sources, and how they are compiled."""
-    digest = hashlib.sha256(repr(PROGRAMS).encode())
+    digest = hashlib.sha256(repr(compiled).encode())
     for file in sorted(path for path in pins.rglob("*") if path.name in _PINNING or path.suffix == ".go"):
         digest.update(f"\n{file.relative_to(pins)}\n".encode())
         digest.update(file.read_bytes())

@@ -23,7 +23,7 @@ class Recipe:
     """An image: a layer of Debian packages, one of wheels, one of the project's own files.
 
     `sources` are packages of this project; `commands` are programs that wheels bring, `own_commands` name functions.
-    `programs` are some of those that clusters are made of: they need nothing beside them, `debian` can be None.
+    `programs` are some of those that are compiled here: they need nothing beside them, `debian` can be None.
     """
 
     name: str
@@ -115,15 +115,22 @@ LOAD = Recipe(
     left_out=("chaos/clusters", "forecasting/models", "forecasting/training", "forecasting/workloads"),
     own_commands={"foresail": "foresail.cli:main"},
 )
+#: Operator and metrics adapter, of programs that are built on demand.
+KEDA = Recipe(
+    name="keda",
+    debian=None,
+    settings=ImageSettings(user="65532:65532", folder="/"),
+    programs=("keda", "keda-adapter"),
+)
 RECIPES = {"operator": OPERATOR, "shop": SHOP, "stores": STORES}
 #: Not needed where Prometheus runs beside the cluster and load comes from outside of its pods, as in tests.
-EXTRA_RECIPES = {"prometheus": PROMETHEUS, "load": LOAD}
+EXTRA_RECIPES = {"prometheus": PROMETHEUS, "load": LOAD, "keda": KEDA}
 
 
 def build_image(recipe: Recipe, cache: Path, target: Path | None = None, programs: Path | None = None) -> Path:
     """The image's archive, in the cache when no target is given. Raises `ImageInvalid` or `ClusterFailed`.
 
-    `programs`: the folder of the programs that clusters are made of, for recipes that take some of them.
+    `programs`: the folder of the programs that are compiled here, for recipes that take some of them.
     """
     archive = target or cache / f"{recipe.name}.tar"
     archive.parent.mkdir(parents=True, exist_ok=True)

@@ -89,16 +89,26 @@ def build(
         int | None, typer.Option(min=1, help="Packages compiled at a time; default: all cores.")
     ] = None,
     core: Annotated[bool, typer.Option("--core", help="Without Prometheus.")] = False,
+    with_: Annotated[
+        list[str] | None, typer.Option("--with", help="keda: also what its arm of live experiments runs.")
+    ] = None,
 ) -> None:
     """Install and compile what clusters are made of; done once, and nothing when it is there."""
     from chaos.clusters.building import build_programs
+    from chaos.clusters.on_demand import SETS, build_set, set_folder
     from chaos.clusters.programs import programs_folder
     from chaos.clusters.providers import folders_here
 
+    for name in with_ or ():
+        if name not in SETS:
+            refuse(f"--with {name}: use {' or '.join(SETS)}")
     with _mistakes():
         folders = folders_here(os.environ)
         build_programs(folders, os.environ, typer.echo, with_optional=not core, compilers=compilers)
         typer.echo(f"all programs are in {programs_folder(folders)}")
+        for name in with_ or ():
+            build_set(SETS[name], folders, os.environ, typer.echo, compilers=compilers)
+            typer.echo(f"{name} is in {set_folder(folders, SETS[name])}")
 
 
 @app.command("prepare")
@@ -117,7 +127,7 @@ def prepare_everything() -> None:
 
 @app.command("image")
 def image(
-    what: Annotated[str, typer.Argument(help="operator, shop, stores, prometheus or load.")],
+    what: Annotated[str, typer.Argument(help="operator, shop, stores, prometheus, load or keda.")],
     out: Annotated[
         Path | None, typer.Option(help="The archive; default: in the cache, kept until what it is made of changes.")
     ] = None,
@@ -126,16 +136,17 @@ def image(
     from chaos.clusters.images.archive import ImageInvalid
     from chaos.clusters.images.current import current_image
     from chaos.clusters.images.recipes import EXTRA_RECIPES, RECIPES, build_image
-    from chaos.clusters.programs import programs_folder
+    from chaos.clusters.on_demand import folder_of_programs
     from chaos.clusters.providers import folders_here
 
     recipes = RECIPES | EXTRA_RECIPES
     if what not in recipes:
         refuse(f"no image is called {what!r}: use one of {', '.join(recipes)}")
     recipe, folders = recipes[what], folders_here(os.environ)
-    cache, programs = folders.images, programs_folder(folders)
+    cache = folders.images
     with _mistakes():
         try:
+            programs = folder_of_programs(recipe.programs, folders)
             archive = build_image(recipe, cache, out, programs) if out else current_image(recipe, cache, programs)
         except ImageInvalid as error:
             refuse(str(error))
