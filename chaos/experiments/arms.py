@@ -18,7 +18,7 @@ Operator = Literal["none", "forecast", "persistence"]
 
 OPERATOR_PODS = 2
 OPERATOR_CPU_CORES = 0.1  # each asks for, as the chart says
-KEDA_CPU_CORES = 0.3  # operator, metrics server and admission webhooks ask for 100m each
+KEDA_CPU_CORES = 0.2  # operator and metrics adapter ask for 100m each; admission webhooks are not installed
 
 PROFILE = "experiment"
 _UP_PERIOD_S, _DOWN_PERIOD_S = 15, 60

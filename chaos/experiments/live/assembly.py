@@ -14,12 +14,14 @@ import yaml
 from chaos.clusters.bare.addresses import PROMETHEUS
 from chaos.clusters.clients import Helm, Kubectl
 from chaos.clusters.cluster import Cluster, ClusterFailed
+from chaos.clusters.images.recipes import KEDA
 from chaos.experiments.injecting.stage import Verbs
 from chaos.experiments.injecting.verbs import Switch
 from chaos.experiments.live.api_reader import api_reader
 from chaos.experiments.live.books import ShopBooks
 from chaos.experiments.live.fault_endpoint import MANAGEMENT_PORT, Door, HttpShopFaults
 from chaos.experiments.live.installer import HelmInstaller, Releases
+from chaos.experiments.live.keda_installation import KedaInstallation
 from chaos.experiments.live.kube import KubePods, KubeWorkloads
 from chaos.experiments.live.load_thread import ThreadedLoad
 from chaos.experiments.live.machines import ProviderMachines
@@ -43,13 +45,14 @@ _LONG_S = 600.0  # that an installation or an end of a namespace may take
 @dataclass(frozen=True, slots=True)
 class Site:
     """A cluster that is up, and who talks to it. `own_prometheus`: it runs on the control plane, else the shop's chart
-    brings one."""
+    brings one. `keda`: where its programs lie, whose image is on all nodes then."""
 
     cluster: Cluster
     kubectl: Kubectl
     helm: Helm
     own_prometheus: bool
     charts: Path = CHARTS
+    keda: Path | None = None
 
     @property
     def prometheus_url(self) -> str:
@@ -69,7 +72,7 @@ def stand_on(site: Site, probe: ProbePlan) -> Iterator[Stand]:
             door_to=lambda address: Door("127.0.0.1", ways.port(f"{address}:{MANAGEMENT_PORT}")),
         )
         yield Stand(
-            installer=HelmInstaller(site.helm, _patient(site.kubectl), _releases(site)),
+            installer=_installer(site),
             load=ThreadedLoad(lambda: _storefront(places, ways), run_load, probe=probe),
             observer=_observer(site, places, ways, KubeWorkloads(reader, SHOP)),
             books=ShopBooks(places, ways),
@@ -106,6 +109,11 @@ def _observer(site: Site, places: ShopPlaces, ways: Ways, workloads: KubeWorkloa
 
     rows = PrometheusRows(prometheus, SHOP)
     return LiveObserver(workloads, rows, decisions_of(operators))
+
+
+def _installer(site: Site) -> HelmInstaller:
+    kubectl = _patient(site.kubectl)
+    return HelmInstaller(site.helm, kubectl, _releases(site), KedaInstallation(kubectl, KEDA.tag, site.keda))
 
 
 def _releases(site: Site) -> Releases:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.arms import LiveArm, hpa_values
 from chaos.experiments.keda import scaled_objects
+from chaos.experiments.live.keda_installation import KedaInstallation
 from chaos.experiments.live_plan import LivePlan
 from chaos.experiments.operator_side import operator_values, policy_patch, resilience_values
 from chaos.experiments.problems import RunFailed
@@ -48,13 +50,21 @@ class HelmInstaller:
     helm: Program
     kubectl: Program
     releases: Releases
+    keda: KedaInstallation
 
     def set_up(self, plan: LivePlan, arm: LiveArm) -> None:
         """The operator first, which brings the kind of the shop's policy; it starts when its Secret is there."""
         releases, topology = self.releases, plan.scenario.topology
+        scaled = scaled_objects(arm, topology, releases.shop, releases.shop, releases.prometheus_url)
+        if scaled:
+            with _failing_the_run():
+                self.keda.check()
         self._asked(self.kubectl, "wait", "node", "--all", "--for=condition=Ready", f"--timeout={READY_LIMIT}")
         self.tear_down()
         self._make_namespaces()
+        if scaled:
+            with _failing_the_run():
+                self.keda.begin()
         operator = operator_values(arm, releases.shop, releases.credentials, releases.prometheus_url)
         if operator is not None:
             self._install(releases.operator, releases.operator_chart, operator, wait=False)
@@ -63,9 +73,8 @@ class HelmInstaller:
             *(resilience_values(arm, releases.operator), releases.values),
         )
         self._install(releases.shop, releases.shop_chart, values, wait=True)
-        scaled = scaled_objects(arm, topology, releases.shop, releases.shop, releases.prometheus_url)
         if scaled:
-            self._apply(scaled)
+            self._scale_by_keda(scaled)
         if operator is not None:
             self._asked(
                 self.kubectl, "-n", releases.operator, "rollout", "status", f"deployment/{releases.operator}",
@@ -82,12 +91,20 @@ class HelmInstaller:
 
     def tear_down(self) -> None:
         """The operator first, as its users would: its chart's hook takes back what it changed, nodes included."""
+        with _failing_the_run():
+            self.keda.remove()
         for namespace in (self.releases.operator, self.releases.shop):
             self._asked(self.helm, "uninstall", namespace, "-n", namespace, "--ignore-not-found", "--wait")
         for namespace in (self.releases.shop, self.releases.operator):
             self._asked(
                 self.kubectl, "delete", "namespace", namespace, "--ignore-not-found", f"--timeout={READY_LIMIT}"
             )
+
+    def _scale_by_keda(self, scaled: Sequence[Mapping[str, Any]]) -> None:
+        with _failing_the_run():
+            self.keda.finish()
+            self._apply(scaled)
+            self.keda.until_it_scales(self.releases.shop)
 
     def _make_namespaces(self) -> None:
         names = (self.releases.shop, self.releases.operator)
@@ -104,7 +121,13 @@ class HelmInstaller:
         self._asked(self.kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", given=body)
 
     def _asked(self, program: Program, *words: str, given: str | None = None) -> None:
-        try:
+        with _failing_the_run():
             program(*words, given=given)
-        except ClusterFailed as error:
-            raise RunFailed(f"the arm could not be installed: {error}") from error
+
+
+@contextmanager
+def _failing_the_run() -> Iterator[None]:
+    try:
+        yield
+    except ClusterFailed as error:
+        raise RunFailed(f"the arm could not be installed: {error}") from error

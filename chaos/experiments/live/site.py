@@ -11,7 +11,9 @@ from pathlib import Path
 from chaos.clusters.clients import Helm, Kubectl, helm_program
 from chaos.clusters.cluster import ClusterFailed
 from chaos.clusters.images.current import current_image
-from chaos.clusters.images.recipes import RECIPES
+from chaos.clusters.images.recipes import KEDA, RECIPES
+from chaos.clusters.on_demand import KEDA as KEDAS_PROGRAMS
+from chaos.clusters.on_demand import ready_set
 from chaos.clusters.plan import ClusterPlan, Timers
 from chaos.clusters.programs import programs_folder
 from chaos.clusters.providers import BARE, folders_here, make_cluster, running_cluster
@@ -20,7 +22,10 @@ from chaos.experiments.live.assembly import CHARTS, Site
 
 @dataclass(frozen=True, slots=True)
 class SiteWanted:
-    """`keep`: a cluster that was made for the experiment stays up afterwards, as one that was up before always does."""
+    """`keep`: a cluster that was made for the experiment stays up afterwards, as one that was up before always does.
+
+    `keda`: an arm needs its image on the nodes.
+    """
 
     name: str
     provider: str
@@ -28,6 +33,7 @@ class SiteWanted:
     nodes: int
     zones: int
     keep: bool
+    keda: bool = False
 
 
 def plan_of(wanted: SiteWanted, images: tuple[Path, ...] = ()) -> ClusterPlan:
@@ -48,6 +54,7 @@ def site(
 ) -> Iterator[Site]:
     """Up inside the block. `home` is for helm's own files. Raises `ClusterFailed`, `ImageInvalid`, `PlanInvalid`."""
     folders = folders_here(environment)
+    keda = ready_set(folders, KEDAS_PROGRAMS) if wanted.keda else None
     helm = helm_program(folders, environment)
     if not helm.is_file():
         raise ClusterFailed("helm is not built: run `sh charts/build-tools.sh` (once, some minutes; needs Go)")
@@ -55,15 +62,19 @@ def site(
         raise ClusterFailed("the charts are not here: run this from a checkout of the repository")
     cluster = running_cluster(wanted.provider, wanted.name, say)
     was_up = bool(cluster.status())
+    extra = () if keda is None else (current_image(KEDA, folders.images, keda),)
     if not was_up:
         say("images: built only where their sources have changed")
         images = tuple(current_image(recipe, folders.images) for recipe in RECIPES.values())
-        cluster = make_cluster(wanted.provider, plan_of(wanted, images), say)
+        cluster = make_cluster(wanted.provider, plan_of(wanted, (*images, *extra)), say)
     try:
         if not was_up:
             cluster.up()
+        for archive in extra if was_up else ():
+            cluster.load_image(archive)
         kubectl = Kubectl(_kubectl(wanted.provider, programs_folder(folders)), cluster.kubeconfig)
-        yield Site(cluster, kubectl, Helm(helm, cluster.kubeconfig, home), own_prometheus=wanted.provider == BARE)
+        own_prometheus = wanted.provider == BARE
+        yield Site(cluster, kubectl, Helm(helm, cluster.kubeconfig, home), own_prometheus, keda=keda)
     finally:
         if not was_up and not wanted.keep:
             cluster.down()

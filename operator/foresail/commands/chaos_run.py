@@ -54,6 +54,7 @@ def run(
     """Carry scenarios out on a real cluster under every arm, resumable, and score them; see docs/chaos.md."""
     from chaos.clusters.plan import timers_named
     from chaos.clusters.providers import default_provider
+    from chaos.experiments.arms import live_arm
     from chaos.experiments.experiment import Wanted, different, plans_of
     from chaos.experiments.injecting.registry import INJECTABLE
     from chaos.experiments.live.site import SiteWanted, plan_of
@@ -62,10 +63,14 @@ def run(
 
     say = _said_with_time(as_json)
     with mistakes():
-        where = SiteWanted(cluster, provider or default_provider(), timers_named(timers), nodes, zones, keep_cluster)
+        names = tuple(name.strip() for name in arms.split(",") if name.strip())
+        where = SiteWanted(
+            *(cluster, provider or default_provider(), timers_named(timers), nodes, zones, keep_cluster),
+            keda=any(live_arm(name).autoscaler == "keda" for name in names),
+        )
         wanted = Wanted(
             scenarios=tuple(scenario_named(name) for name in scenario),
-            arms=tuple(name.strip() for name in arms.split(",") if name.strip()),
+            arms=names,
             seeds=tuple(range(seed, seed + pairs)),
             limits=LiveLimits(max_rps, plan_of(where).places(), INJECTABLE, scale, warm_up_s),
             out=out,

@@ -86,6 +86,15 @@ def test_a_run_is_refused_before_any_cluster_is_touched(leak, tmp_path, options,
     assert not list((tmp_path / "out").glob("*"))
 
 
+def test_kedas_arm_is_refused_before_any_cluster_is_touched_while_it_is_not_built(leak, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    result = foresail("run", leak, "--out", tmp_path / "out", "--arms", "hpa-tuned,keda")
+
+    assert result.exit_code == 3 and "run `foresail cluster build --with keda`" in result.output
+    assert not (tmp_path / "cache").exists()
+
+
 def test_nothing_is_rolled_back_without_a_cluster(tmp_path):
     result = foresail("rollback", tmp_path, "--cluster", "there-is-none")
 

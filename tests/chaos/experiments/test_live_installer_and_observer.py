@@ -9,6 +9,7 @@ import pytest
 from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.arms import live_arm
 from chaos.experiments.live.installer import HelmInstaller, Releases
+from chaos.experiments.live.keda_installation import KedaInstallation
 from chaos.experiments.live.observer import LiveObserver, decisions_of
 from chaos.experiments.live_plan import live_plan
 from chaos.experiments.measured.rows import PodRow, ServiceRow, WorkloadRow, read_rows
@@ -19,6 +20,9 @@ from forecasting.forecast import DeclaredEvent
 RELEASES = Releases(
     Path("charts/demo-shop"), Path("charts/foresail"), "http://p:9090", {"prometheus": {"install": "on"}}
 )
+
+
+KINDS_OF_KEDA = "apiservices,customresourcedefinitions,clusterroles,clusterrolebindings,namespaces"
 
 
 class Programs:
@@ -39,6 +43,9 @@ class Programs:
         [given] = [g for _, words, g in self.told if words[:3] == ("upgrade", "--install", release)]
         return json.loads(given)
 
+    def installer(self, keda_built=None):
+        return HelmInstaller(self.helm, self.kubectl, RELEASES, KedaInstallation(self.kubectl, "keda:1", keda_built))
+
     def lines(self):
         return [f"{program} {' '.join(words[:4])}" for program, words, _ in self.told]
 
@@ -50,9 +57,9 @@ def programs():
 
 @pytest.fixture
 def set_up(programs, scenario, limits):
-    def done(arm):
+    def done(arm, keda_built=None):
         plan = live_plan(scenario(), 1, limits)
-        HelmInstaller(programs.helm, programs.kubectl, RELEASES).set_up(plan, live_arm(arm))
+        programs.installer(keda_built).set_up(plan, live_arm(arm))
 
     return done
 
@@ -62,6 +69,7 @@ def test_every_run_begins_with_nothing_and_the_operator_comes_before_the_shop(pr
 
     assert programs.lines() == [
         "kubectl wait node --all --for=condition=Ready",
+        f"kubectl get {KINDS_OF_KEDA} -l app.kubernetes.io/managed-by=foresail-experiments",
         "helm uninstall foresail -n foresail",
         "helm uninstall shop -n shop",
         "kubectl delete namespace shop --ignore-not-found",
@@ -90,17 +98,31 @@ def test_an_hpa_arm_has_no_operator(programs, set_up):
     assert programs.values_of("shop")["resilience"]["enabled"] is False
 
 
-def test_kedas_objects_are_applied_after_the_shop(programs, set_up):
-    set_up("keda")
+def test_keda_is_begun_before_the_shop_and_its_objects_are_applied_when_it_is_up(programs, set_up, tmp_path):
+    set_up("keda", keda_built=tmp_path)
 
-    program, words, given = programs.told[-1]
-    assert (program, words[0]) == ("kubectl", "apply")
-    assert {one["kind"] for one in json.loads(given)["items"]} == {"ScaledObject"}
+    lines = programs.lines()
+    shop = lines.index("helm upgrade --install shop charts/demo-shop")
+    up = lines.index("kubectl -n keda rollout status")
+    applied = [
+        number
+        for number, (_, words, given) in enumerate(programs.told)
+        if words[0] == "apply" and {one["kind"] for one in json.loads(given)["items"]} == {"ScaledObject"}
+    ]
+    assert lines.index(f"kubectl kustomize {tmp_path}/config/minimal") < shop < up < applied[0]
+    assert lines[-1] == "kubectl -n shop wait hpa"
+
+
+def test_an_arm_whose_keda_is_not_built_touches_nothing(programs, set_up):
+    with pytest.raises(RunFailed, match="run `foresail cluster build --with keda`"):
+        set_up("keda")
+
+    assert programs.told == []
 
 
 def test_events_are_patched_into_the_policy(programs):
     sale = DeclaredEvent("sale", 60.0, 180.0, 2.0)
-    installer = HelmInstaller(programs.helm, programs.kubectl, RELEASES)
+    installer = programs.installer()
 
     installer.announce(live_arm("foresail"), (sale,), zero_s=0.0)
     installer.announce(live_arm("hpa-tuned"), (sale,), zero_s=0.0)
@@ -114,8 +136,9 @@ def test_an_arm_that_cannot_be_installed_fails_the_run(programs, scenario, limit
     def helm(*words, given=None):
         raise ClusterFailed("timed out waiting for the condition")
 
+    programs.helm = helm
     with pytest.raises(RunFailed, match="could not be installed: timed out"):
-        HelmInstaller(helm, programs.kubectl, RELEASES).set_up(live_plan(scenario(), 1, limits), live_arm("hpa-tuned"))
+        programs.installer().set_up(live_plan(scenario(), 1, limits), live_arm("hpa-tuned"))
 
 
 # -- the observer -----------------------------------------------------------------------------------------------
