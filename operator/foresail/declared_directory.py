@@ -21,14 +21,18 @@ POLICIES: Kind = (f"{GROUP}/{VERSION}", PLURAL)
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDirectory:
-    """Implements `foresail.actuators.targets.Directory`. `secrets`: the folder that tokens of policies lie in."""
+    """Implements `foresail.actuators.targets.Directory`. `secrets`: the folder that tokens of policies lie in.
+
+    `scale_kinds`: where workloads may be beside Deployments and StatefulSets.
+    """
 
     api: Api
     secrets: Path | None = None
+    scale_kinds: tuple[Kind, ...] = ()
 
     def find(self, workload: str) -> WorkloadTarget | None:
         """Raises `ActRefused` where the API server does not tell."""
-        target = LiveDirectory(self.api).find(workload)
+        target = LiveDirectory(self.api, scale_kinds=self.scale_kinds).find(workload)
         if target is None:
             return None
         seen = self.api.get(target.path)

@@ -56,7 +56,7 @@ class Stage:
             **({"identity": f"replica-{len(self.opened)}", "api_timeout_s": 10.0, "pod_timeout_s": 5.0} | self.settings)
         )
         client = self.api.client()
-        directory = LiveDirectory(Api(client, fence, settings.api_timeout_s), self.extras)
+        directory = LiveDirectory(Api(client, fence, settings.api_timeout_s), self.extras, settings.scale_kinds)
         made = LiveCluster(client, directory, fence, settings, self.outcomes.append)
         self.opened.append(made)
         return made

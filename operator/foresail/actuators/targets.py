@@ -12,7 +12,10 @@ from foresail.actuators.api import Api, Json
 from foresail.actuators.patching import ABSENT, find
 from foresail.actuators.paths import Kind
 from foresail.actuators.refusals import ActRefused, RefusalReason
-from foresail.objects.selectors import Selector, label_selector
+from foresail.objects.fields import text
+from foresail.objects.selectors import Selector, label_selector, parsed_query
+
+_OWN_KINDS: Mapping[Kind, str] = {paths.DEPLOYMENTS: "Deployment", paths.STATEFUL_SETS: "StatefulSet"}
 
 MANAGEMENT_PORT = 9090
 PATRONI_PORT = 8008
@@ -86,27 +89,34 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LiveDirectory:
-    """Asks the API server each time. `extras` holds what no object says: endpoints of pods and routes."""
+    """Asks the API server each time.
+
+    `extras` holds what no object says: endpoints of pods and routes. `scale_kinds`: where else workloads may be.
+    """
 
     api: Api
     extras: Mapping[str, WorkloadTarget] = field(default_factory=dict)
-    kinds: tuple[tuple[Kind, str], ...] = ((paths.DEPLOYMENTS, "Deployment"), (paths.STATEFUL_SETS, "StatefulSet"))
+    scale_kinds: tuple[Kind, ...] = ()
 
     def find(self, workload: str) -> WorkloadTarget | None:
         namespace, _, name = workload.partition("/")
         extra = self.extras.get(workload)
-        for kind, kind_name in self.kinds:
+        for kind in (*_OWN_KINDS, *self.scale_kinds):
+            path = paths.path(kind, namespace, name)
             try:
-                seen = self.api.get(paths.path(kind, namespace, name))
+                seen = self.api.get(path)
+                selector = self._selector(kind, path, seen)
             except ActRefused as refused:
-                if refused.reason is RefusalReason.NOT_FOUND:
+                # Without the right to read a kind of somebody's own nothing was done to it either.
+                passed_over = refused.reason is RefusalReason.FORBIDDEN and kind in self.scale_kinds
+                if refused.reason is RefusalReason.NOT_FOUND or passed_over:
                     continue
                 raise
-            hpa = self._autoscaler(namespace, name, kind_name)
+            hpa = self._autoscaler(namespace, name, _OWN_KINDS.get(kind) or text(seen, "kind") or "")
             return WorkloadTarget(
                 key=workload,
                 kind=kind,
-                selector=label_selector(seen, "spec", "selector") or Selector(),
+                selector=selector,
                 hpa=None if hpa is None else hpa["metadata"]["name"],
                 scaled_object=None if hpa is None else _keda_owner(hpa),
                 drain=extra.drain if extra else None,
@@ -116,6 +126,12 @@ class LiveDirectory:
                 patroni_members=extra.patroni_members if extra else {},
             )
         return None
+
+    def _selector(self, kind: Kind, path: str, seen: Json) -> Selector:
+        """Kinds of somebody's own keep it where they like, but their scale tells it in one line."""
+        if kind in _OWN_KINDS:
+            return label_selector(seen, "spec", "selector") or Selector()
+        return parsed_query(text(self.api.get(f"{path}/scale"), "status", "selector") or "") or Selector()
 
     def _autoscaler(self, namespace: str, name: str, kind: str) -> Json | None:
         found = []

@@ -33,7 +33,11 @@ def revert(
     ] = None,
     kubeconfig: Annotated[Path | None, typer.Option(help="Where not run in the cluster.")] = None,
 ) -> None:
-    """Take back what Foresail wrote: floors a tenth or a pod a minute, everything else at once. Others' values stay."""
+    """Take back what Foresail wrote: floors a tenth or a pod a minute, everything else at once. Others' values stay.
+
+    Workloads of other kinds are looked for in FORESAIL_SCALE_RESOURCES; with --all, or where that is not set, in every
+    kind that has a scale subresource.
+    """
     import os
 
     from foresail.api_client import ApiUnreachable, api_client
@@ -51,13 +55,16 @@ def revert(
     except (SettingsInvalid, ApiUnreachable) as error:
         refuse(str(error))
     with client:
-        _tell(_reverted(client, settings, everything, dry_run, take_lease, within), dry_run)
+        # The chart says which kinds there are, even when there are none; whoever calls by hand does not.
+        discover = everything or "FORESAIL_SCALE_RESOURCES" not in os.environ
+        _tell(_reverted(client, settings, everything, discover, dry_run, take_lease, within), dry_run)
 
 
 def _reverted(
     client: ApiClient,
     settings: Settings,
     everything: bool,
+    discover: bool,
     dry_run: bool,
     take_lease: float | None,
     within: float | None,
@@ -69,6 +76,7 @@ def _reverted(
     from foresail.actuators.management import PodHttp
     from foresail.actuators.refusals import ActRefused
     from foresail.actuators.revert import Reverted, Reverter
+    from foresail.actuators.scale_kinds import scale_kinds as found_kinds
     from foresail.actuators.settings import ActuatorSettings
     from foresail.actuators.standing import Remembered
     from foresail.actuators.undoing import undo_all
@@ -79,15 +87,21 @@ def _reverted(
         fence = _fence(client, settings, take_lease)
         within = max(0.0, take_lease - SPARE_S) if within is None else within
     api = Api(client, fence, settings.api_timeout_s, dry_run)
+    scale_kinds = settings.scale_resources
+    if discover:
+        try:
+            scale_kinds = tuple(dict.fromkeys((*scale_kinds, *found_kinds(api))))
+        except ActRefused as error:
+            return Reverted(refused=(error.refused,))
     # Kinds that we have no right to are passed over, so all of them may be tried.
     watched = ActuatorSettings(
         watch_namespaces=settings.watch_namespaces,
         zone_shift=True,
         weights=True,
-        scale_kinds=settings.scale_resources,
+        scale_kinds=scale_kinds,
     )
     # Drains and ceilings are lifted in the pods too, but a dry run can only ask the API server.
-    directory = None if dry_run else DeclaredDirectory(api, settings.secrets_folder)
+    directory = None if dry_run else DeclaredDirectory(api, settings.secrets_folder, scale_kinds)
     http = None if dry_run else PodHttp(api.check_fence)
     reverter = Reverter(api, watched, Remembered(), directory, http)
     if not everything:

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from act_stage import HPA, NOW_S, WEB, Stage, decision, row, token_file
+from act_stage import HPA, NOW_S, WEB, Stage, decision, pod, row, token_file
 from fake_api import FakeApi
 from fake_http import serving
+from fake_store import Resource
 from typer.testing import CliRunner
 
 from foresail.actuators.api import Api, OpenFence
@@ -20,7 +21,7 @@ from foresail.actuators.targets import Endpoint
 from foresail.actuators.undoing import seize, undo_all
 from foresail.cli import app
 from foresail.leadership.lease import LeaseApi, LeaseConflict, LeaseRecord, LeaseUnavailable
-from policies.decision import DetachPod, SetBrownout, SetFloor, SetTraffic, ShiftZone
+from policies.decision import DetachPod, SetBrownout, SetFloor, SetScale, SetTraffic, ShiftZone
 
 UNTIL_S = NOW_S + 600.0
 
@@ -293,6 +294,82 @@ def test_the_command_lifts_ceilings_where_policies_say(
         assert code == 0 and "restored    brownout   /apis/apps/v1/namespaces/shop/deployments/web" in output
         assert gateway.lines.count("DELETE /-/brownout") == 4 and stage.traces() == []
         assert {asked.authorization for asked in gateway.asked} == {"Bearer secret"}
+
+
+CACHES = ("example.dev/v1", "caches")
+
+
+@pytest.fixture
+def hot(stage: Stage) -> Stage:
+    """A workload of somebody's own kind with two pods, scaled from 3 to 5 for an hour."""
+    stage.api.serve(Resource(*CACHES, "Cache", scale=True, replicas_at="size"))
+    stage.api.put(row(CACHES[0], "Cache", "hot", spec={"size": 3}) | {"status": {"selector": "app=hot"}})
+    for name in ("hot-0", "hot-1"):
+        stage.api.put(pod(name, "n1", app="hot"))
+    stage.settings["scale_kinds"] = (CACHES,)
+    assert stage.cluster().apply(SetScale("shop/hot", 5, time.time() + 3600.0), decision(), time.time()), stage.why
+    return stage
+
+
+def size(stage: Stage) -> int:
+    return int(stage.spec("caches", "hot")["size"])
+
+
+def test_the_command_finds_workloads_of_any_kind_with_a_scale_by_itself(hot: Stage, kubeconfig: Path) -> None:
+    assert size(hot) == 5
+
+    code, output = command(kubeconfig, "--all", "--within", "0")
+
+    assert code == 0 and "scale      /apis/example.dev/v1/namespaces/shop/caches/hot" in output
+    assert size(hot) == 3 and hot.traces() == []
+
+
+def test_a_group_that_cannot_be_looked_up_keeps_nothing_else_from_being_taken_back(
+    hot: Stage, kubeconfig: Path
+) -> None:
+    hot.api.fail(503, match="GET /apis/argoproj.io")
+
+    code, _ = command(kubeconfig, "--all", "--within", "0")
+
+    assert code == 0 and size(hot) == 3
+
+
+def test_kinds_that_nobody_may_read_are_passed_over(hot: Stage, kubeconfig: Path) -> None:
+    hot.api.forbid("list", "caches")
+
+    code, output = command(kubeconfig, "--all", "--within", "0")
+
+    assert (code, output) == (0, "nothing to take back\n")
+
+
+def test_the_command_ends_drains_in_pods_of_any_kind_of_workload(
+    hot: Stage, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "control").write_text("secret", encoding="utf-8")
+    monkeypatch.setenv("FORESAIL_SECRETS_FOLDER", str(tmp_path))
+    hot.api.put(row("v1", "Service", "hot", spec={"selector": {"app": "hot", "foresail.dev/traffic": "on"}}))
+    with serving() as member:
+        drain = {"port": member.port, "tokenFile": "control"}
+        spec = {"targets": [{"name": "hot", "workload": {"kind": "Cache", "name": "hot"}}], "drain": drain}
+        hot.api.put(row("foresail.dev/v1alpha1", "ResiliencePolicy", "shop", spec=spec))
+        off = SetTraffic("shop/hot", "hot-0", on=False, expires_at_s=time.time() + 600.0)
+        assert hot.cluster().apply(off, decision(), time.time()), hot.why
+
+        code, output = command(kubeconfig, "--all", "--within", "0")
+
+        assert code == 0 and "drained    /api/v1/namespaces/shop/pods/hot-0" in output
+        assert member.lines == ["DELETE /-/drain"] and hot.traces() == []
+
+
+def test_the_job_looks_only_for_kinds_that_the_chart_names(
+    hot: Stage, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORESAIL_SCALE_RESOURCES", "")
+    before = len(hot.api.requests)
+
+    assert command(kubeconfig, "--expired") == (0, "nothing to take back\n")
+    assert not any("example.dev" in request.path for request in hot.api.requests[before:])
 
 
 def test_the_command_leaves_ceilings_to_their_time_where_no_policy_is_left(stage: Stage, kubeconfig: Path) -> None:
