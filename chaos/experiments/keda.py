@@ -27,7 +27,12 @@ def scaled_objects(
         {
             "apiVersion": "keda.sh/v1alpha1",
             "kind": "ScaledObject",
-            "metadata": {"name": f"{release}-{service.name}", "namespace": namespace},
+            "metadata": {
+                "name": f"{release}-{service.name}",
+                "namespace": namespace,
+                # KEDA gives it to the HPA that it makes, whose bounds are then known as this role's.
+                "labels": {"app.kubernetes.io/component": service.name},
+            },
             "spec": {
                 "scaleTargetRef": {"name": f"{release}-{service.name}"},
                 "minReplicaCount": service.hpa.min_replicas,

@@ -114,6 +114,17 @@ def test_keda_scales_every_role_by_its_requests(scenario):
     assert float(trigger["metadata"]["threshold"]) == pytest.approx(67.75 * 0.6538, rel=0.005)
 
 
+def test_kedas_autoscalers_can_be_told_by_their_role(scenario):
+    objects = scaled_objects(live_arm("keda"), scenario().topology, "shop", "shop", "http://prometheus:9090")
+
+    roles = {one["metadata"]["name"]: one["metadata"]["labels"]["app.kubernetes.io/component"] for one in objects}
+    assert all(name == f"shop-{role}" for name, role in roles.items())
+
+
+def test_kedas_own_pods_are_charged(scenario):
+    assert own_pods(live_arm("keda"), scenario().topology) == pytest.approx(0.2 / 0.52)
+
+
 def test_only_kedas_arm_goes_without_hpas(scenario):
     topology = scenario().topology
 
