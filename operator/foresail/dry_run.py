@@ -13,6 +13,7 @@ from forecasting.forecast import Forecaster
 from foresail.actuators.api import OpenFence
 from foresail.checkpoint import CheckpointStore, CheckpointUnavailable
 from foresail.declared import Declared
+from foresail.eyes import build_numbers
 from foresail.forecasters import forecaster
 from foresail.live_metrics import LiveMetrics
 from foresail.objects.databases import DatabaseWatch
@@ -23,7 +24,7 @@ from foresail.prometheus.recording import NoRecorder
 from foresail.resources.problems import Problem
 from foresail.settings import Settings
 from foresail.watching import databases, fast_plan
-from foresail.wiring import build_numbers, loop_maker
+from foresail.wiring import loop_maker
 from policies.decision import Action, Decision
 from policies.loop import ControlLoop
 from policies.model import Mode, PolicySet
