@@ -9,8 +9,10 @@ import yaml
 
 from chaos.experiments.arms import ARM_NAMES, hpa_values, live_arm
 from chaos.experiments.live_plan import live_plan
+from chaos.experiments.live_set import NAMED_IN
 from chaos.experiments.operator_side import operator_values, resilience_values
 from chaos.experiments.shop_map import merged
+from simulation.scenario import load_scenario
 
 CHARTS = Path(__file__).parents[3] / "charts"
 
@@ -25,6 +27,13 @@ def check(chart, values):
 @pytest.mark.parametrize("name", ARM_NAMES)
 def test_the_shops_chart_takes_every_arm(name, scenario, limits):
     arm, plan = live_arm(name), live_plan(scenario(), 1, limits)
+
+    check("demo-shop", merged(plan.values, hpa_values(arm, plan.scenario.topology), resilience_values(arm, "foresail")))
+
+
+@pytest.mark.parametrize("name", ARM_NAMES)
+def test_the_shops_chart_takes_every_arm_of_the_live_scenarios(name, limits):
+    arm, plan = live_arm(name), live_plan(load_scenario("live-smoke", NAMED_IN), 1, limits)
 
     check("demo-shop", merged(plan.values, hpa_values(arm, plan.scenario.topology), resilience_values(arm, "foresail")))
 
