@@ -6,6 +6,7 @@ import typer
 
 from foresail.commands import (
     backtest,
+    calibrate,
     chaos,
     chaos_compare,
     chaos_run,
@@ -58,6 +59,7 @@ app.command("crd")(crd.crd)
 app.command("plan")(plan.plan)
 app.command("onboard")(onboard.onboard)
 app.command("revert")(revert.revert)
+app.command("calibrate")(calibrate.calibrate)
 app.command("demo-cluster")(demo_cluster.demo_cluster)
 app.add_typer(models.app, name="models")
 app.add_typer(cluster.app, name="cluster")

@@ -32,7 +32,7 @@ STEP_S, WINDOW_S = 5.0, 15.0
 ASKED = {"browse": "front", "search": "search", "cart": "cart-view", "checkout": "order"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def scenario() -> Callable[..., Scenario]:
     """A short scenario of the shop; keyword arguments replace its parts."""
 
@@ -174,9 +174,9 @@ def client_records(client: ClientSeconds, warm_up_s: float) -> Iterator[Record]:
                 yield Record(due_s, ASKED[name], Verdict.FAILED, 503, latency_ms=1.0)
 
 
-@pytest.fixture
-def live_folder(tmp_path) -> Callable[..., LiveFolder]:
+@pytest.fixture(scope="session")
+def live_folder(tmp_path_factory) -> Callable[..., LiveFolder]:
     def made(*scenarios: Scenario, scale: float = 1.0, warm_up_s: float = 60.0) -> LiveFolder:
-        return LiveFolder(tmp_path / "live", scenarios, Played(scale, warm_up_s))
+        return LiveFolder(tmp_path_factory.mktemp("experiment") / "live", scenarios, Played(scale, warm_up_s))
 
     return made

@@ -1,0 +1,1 @@
+"""Parameters of the simulator's shop, measured on live runs."""
