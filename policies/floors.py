@@ -29,6 +29,7 @@ class FloorState:
     paced_at_s: float | None = None  # last look of a descent under way
     extra_pod_hours: float = 0.0  # added by floors today
     day: int = 0
+    insisted: int | None = None  # what we had written when somebody replaced it once too often
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ def standing(seen: WorkloadSeen) -> int:
 def looked(state: FloorState, seen: WorkloadSeen, elapsed_s: float, now_s: float) -> FloorState:
     """The state after one look: expiries, other people's changes and pod-hours accounted for."""
     found = standing(seen)
+    if state.contested_until_s is not None and found == state.insisted:
+        # They wrote what we had: nobody insists on anything else any more.
+        state = replace(state, foreign_at_s=(), contested_until_s=None, insisted=None)
     if state.written is None:
         back = found == state.original or now_s - state.expires_at_s > LONGEST_REVERT_S
         return replace(state, original=None) if state.original is not None and back else state
@@ -117,4 +121,5 @@ def _taken_over(state: FloorState, found: int, now_s: float) -> FloorState:
         original=None,
         foreign_at_s=recent,
         contested_until_s=now_s + CONTEST_HOLD_S if contested else state.contested_until_s,
+        insisted=state.written if contested else state.insisted,
     )

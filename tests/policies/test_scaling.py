@@ -322,6 +322,22 @@ def test_somebody_elses_value_becomes_the_new_original_and_the_second_time_is_le
     assert desk.codes() == {ReasonCode.CONTESTED}
 
 
+def test_a_contest_ends_when_somebody_writes_what_we_had_written() -> None:
+    desk = Desk()
+    desk.tick(63.0)
+    for _ in range(2):
+        desk.seen = replace(desk.seen, hpa_min=2)
+        desk.tick(63.0)
+    assert desk.codes() == {ReasonCode.CONTESTED}
+
+    desk.seen = replace(desk.seen, hpa_min=9)
+    desk.tick(63.0)
+
+    assert ReasonCode.CONTESTED not in desk.codes()
+    assert desk.tick(70.0) == SetFloor(WEB, 10, desk.now_s + 300.0)  # theirs is the original now
+    assert desk.states[WEB].floor.original == 9
+
+
 def test_the_daily_cost_cap_stops_raises_and_lets_the_floor_come_down() -> None:
     desk = Desk(policy=replace(WorkloadPolicy(WEB), guardrails=Guardrails(extra_pod_hours_per_day=0.25)))
     desk.tick(63.0)  # 8 extra pods spend a quarter of a pod-hour in 112.5 s

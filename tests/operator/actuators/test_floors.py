@@ -157,6 +157,18 @@ def test_a_successor_leaves_a_contested_object_alone_until_the_hour_is_over(stag
     assert stage.spec(HPA, "web")["minReplicas"] == 6
 
 
+def test_a_contest_ends_when_somebody_writes_what_we_want(stage: Stage) -> None:
+    test_gives_up_when_it_is_replaced_twice_within_ten_minutes(stage)
+    set_min(stage, 6)
+
+    assert stage.cluster().apply(floor(6, NOW_S + 180.0), decision(), NOW_S + 180.0)
+    assert stage.traces() == []  # theirs: there is nothing of ours to take back
+
+    assert stage.cluster().apply(floor(7, NOW_S + 240.0), decision(), NOW_S + 240.0)
+    mark = stage.mark(HPA, "web", "floor")
+    assert mark is not None and mark["original"] == 6 and stage.spec(HPA, "web")["minReplicas"] == 7
+
+
 def test_the_note_of_a_contest_goes_with_everything_else(stage: Stage) -> None:
     test_gives_up_when_it_is_replaced_twice_within_ten_minutes(stage)
 
