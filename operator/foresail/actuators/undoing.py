@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from foresail.actuators.refusals import HOPELESS
@@ -13,6 +14,7 @@ PASS_PERIOD_S = 60.0
 RETRY_S = 5.0
 SEIZE_ATTEMPTS = 10
 LONGEST_WAIT_S = 60.0  # for a former leader whose Lease claims to last longer
+LEFT_S = 60.0  # the pods of an operator that is being uninstalled are gone by then
 
 
 def seize(
@@ -43,6 +45,18 @@ def seize(
             sleep(min(LONGEST_WAIT_S, found.duration_s))
         return epoch
     raise LeaseUnavailable(f"the Lease changed {SEIZE_ATTEMPTS} times while it was being taken")
+
+
+def leave(lease: LeaseApi, identity: str, wall: Callable[[], float]) -> None:
+    """Holds the Lease for a minute longer and not for all that was asked for: whoever installs anew waits for its end.
+
+    Nothing happens where somebody else holds it by now. Raises `LeaseUnavailable`.
+    """
+    found = lease.read()
+    if found is None or found.holder != identity:
+        return
+    with suppress(LeaseConflict):
+        lease.replace(replace(found, duration_s=min(LEFT_S, found.duration_s), renewed=micro_time(wall())))
 
 
 def undo_all(

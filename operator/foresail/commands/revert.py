@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,8 +84,9 @@ def _reverted(
     from foresail.declared_directory import DeclaredDirectory
 
     fence: Fence = OpenFence()
+    leave: Callable[[], None] | None = None
     if take_lease is not None and not dry_run:
-        fence = _fence(client, settings, take_lease)
+        fence, leave = _taken(client, settings, take_lease)
         within = max(0.0, take_lease - SPARE_S) if within is None else within
     api = Api(client, fence, settings.api_timeout_s, dry_run)
     scale_kinds = settings.scale_resources
@@ -116,30 +118,38 @@ def _reverted(
         Intents(api, settings.namespace, "revert").clear(fence.epoch)
     except ActRefused as error:
         return Reverted(done.undone, done.pending, (*done.refused, error.refused))
+    if leave is not None and not done.refused:
+        leave()
     return done
 
 
-def _fence(client: ApiClient, settings: Settings, duration_s: float) -> Fence:
-    """A fence that is open for as long as the Lease that was taken."""
+def _taken(client: ApiClient, settings: Settings, duration_s: float) -> tuple[Fence, Callable[[], None]]:
+    """A fence that is open for as long as the Lease that was taken, and what shortens that Lease when all is done."""
+    import contextlib
     import time
     import uuid
 
     from kubernetes.client import CoordinationV1Api
 
-    from foresail.actuators.undoing import seize
+    from foresail.actuators.undoing import leave, seize
     from foresail.leadership.election import Fence as LeaseFence
     from foresail.leadership.lease import KubernetesLease, LeaseUnavailable
 
     lease = KubernetesLease(CoordinationV1Api(client), settings.namespace, settings.lease_name, settings.api_timeout_s)
-    begun_s = time.monotonic()
+    begun_s, identity = time.monotonic(), f"revert_{uuid.uuid4().hex[:8]}"
     try:
-        epoch = seize(lease, f"revert_{uuid.uuid4().hex[:8]}", duration_s, time.time, time.sleep)
+        epoch = seize(lease, identity, duration_s, time.time, time.sleep)
     except LeaseUnavailable as error:
         typer.echo(f"foresail: the Lease could not be taken, so nothing was undone: {error}", err=True)
         raise typer.Exit(SOME_RUNS_FAILED) from error
     fence = LeaseFence(time.monotonic)
     fence.open(begun_s + duration_s, epoch)
-    return fence
+
+    def left() -> None:
+        with contextlib.suppress(LeaseUnavailable):  # it ends by itself, only later
+            leave(lease, identity, time.time)
+
+    return fence, left
 
 
 def _tell(done: Reverted, dry_run: bool) -> None:

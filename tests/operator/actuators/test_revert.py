@@ -18,7 +18,7 @@ from foresail.actuators.revert import Reverter
 from foresail.actuators.settings import ActuatorSettings
 from foresail.actuators.standing import Remembered
 from foresail.actuators.targets import Endpoint
-from foresail.actuators.undoing import seize, undo_all
+from foresail.actuators.undoing import leave, seize, undo_all
 from foresail.cli import app
 from foresail.leadership.lease import LeaseApi, LeaseConflict, LeaseRecord, LeaseUnavailable
 from policies.decision import DetachPod, SetBrownout, SetFloor, SetScale, SetTraffic, ShiftZone
@@ -241,6 +241,28 @@ def test_a_lease_that_cannot_be_had_is_said() -> None:
         seize(OneLease(HELD, busy=99), "revert", 600.0, clock.wall, clock.sleep)
 
 
+def test_when_all_is_done_a_new_installation_waits_a_minute_only() -> None:
+    lease, clock = OneLease(HELD), Clock()
+    epoch = seize(lease, "revert", 600.0, clock.wall, clock.sleep)
+    assert lease.held is not None
+    taken = lease.held.renewed
+    clock.sleep(5.0)
+
+    leave(lease, "revert", clock.wall)
+
+    assert (lease.held.holder, lease.held.duration_s, lease.held.transitions) == ("revert", 60.0, epoch)
+    assert lease.held.renewed != taken  # whoever waits sees a change, and counts from there
+
+
+@pytest.mark.parametrize("held", [None, HELD], ids=["no-lease", "somebody-elses"])
+def test_a_lease_that_is_not_ours_is_left_alone(held: LeaseRecord | None) -> None:
+    lease = OneLease(held)
+
+    leave(lease, "revert", Clock().wall)
+
+    assert lease.held == held
+
+
 @pytest.fixture
 def kubeconfig(fake_api: FakeApi, tmp_path: Path) -> Path:
     path = tmp_path / "kubeconfig"
@@ -272,7 +294,7 @@ def test_the_command_takes_back_everything(stage: Stage, kubeconfig: Path) -> No
     assert code == 0 and snapshot(stage) == before
     assert "restored    floor      /apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/web" in output
     lease = stage.get("leases", "foresail", "foresail")["spec"]
-    assert lease["leaseDurationSeconds"] == 600 and lease["holderIdentity"].startswith("revert_")
+    assert lease["leaseDurationSeconds"] == 60 and lease["holderIdentity"].startswith("revert_")
     assert stage.get("configmaps", "foresail-intents", "foresail")["data"]["intents"] == "[]"
 
 
