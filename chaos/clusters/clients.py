@@ -35,10 +35,10 @@ class Helm:
     kubeconfig: Path
     home: Path
 
-    def __call__(self, *words: Word, limit_s: float = 600.0) -> str:
+    def __call__(self, *words: Word, given: str | None = None, limit_s: float = 600.0) -> str:
         homes = {f"HELM_{kind}_HOME": str(self.home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         environment = {**os.environ, **homes, "KUBECONFIG": str(self.kubeconfig)}
-        return run(self.program, *words, environment=environment, limit_s=limit_s)
+        return run(self.program, *words, environment=environment, given=given, limit_s=limit_s)
 
 
 def helm_program(folders: ClusterFolders, environment: Mapping[str, str]) -> Path:
