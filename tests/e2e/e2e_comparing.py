@@ -15,15 +15,20 @@ KINDS = (
 #: Patroni's state, which is written every few seconds, and Helm's record of releases.
 _BY_THEMSELVES = (*(f"shop-postgres-{part}" for part in ("config", "leader", "failover", "sync")), "sh.helm.release.")
 _KUBERNETES = ("deployment.kubernetes.io/", "autoscaling.alpha.kubernetes.io/")
+_PATRONI = "status"  # its annotation of members, with the position in the log
+_RELEASE = "app.kubernetes.io/instance"
 
 
-def objects(kubectl: Kubectl, namespace: str) -> dict[str, Any]:
-    """Specs, labels and annotations, by kind and name. Pods by their ReplicaSet: which ones stand changes by itself."""
+def objects(kubectl: Kubectl, namespace: str, without_release: str = "") -> dict[str, Any]:
+    """Specs, labels and annotations, by kind and name. Pods by their ReplicaSet: which ones stand changes by itself.
+
+    `without_release`: whose own objects are left out.
+    """
     found: dict[str, Any] = {}
     for item in kubectl.json("get", "-n", namespace, ",".join(KINDS))["items"]:
         meta = item["metadata"]
         kind = item["kind"]
-        if meta["name"].startswith(_BY_THEMSELVES):
+        if meta["name"].startswith(_BY_THEMSELVES) or meta.get("labels", {}).get(_RELEASE) == (without_release or None):
             continue
         found[f"{kind} {_name(item)}"] = {
             "labels": meta.get("labels", {}),
@@ -56,7 +61,7 @@ def _name(item: Any) -> str:
 
 def _annotations(meta: Any) -> Iterator[tuple[str, str]]:
     for key, value in meta.get("annotations", {}).items():
-        if not key.startswith(_KUBERNETES):
+        if key != _PATRONI and not key.startswith(_KUBERNETES):
             yield key, value
 
 

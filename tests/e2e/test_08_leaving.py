@@ -23,7 +23,7 @@ ROLE, RAISED = "gateway", 4
 def as_it_was(shop: Shop) -> dict[str, object]:
     """The shop's objects while nothing of Foresail's stands on them."""
     wait_until("the shop at rest", lambda: shop.marked(), 300.0, lambda marked: not marked)
-    return objects(shop.stage.kubectl, SHOP)
+    return objects(shop.stage.kubectl, SHOP, without_release="foresail")
 
 
 def test_upgrades_leave_a_standing_floor_alone(
