@@ -62,6 +62,7 @@ class Conductor:
         journal = RollbackJournal(folder.path / ROLLBACK)
         rollback = Rollback(journal, lambda undo: perform(undo, self.stand.verbs))
         self.stand.installer.set_up(plan, arm)
+        self.say(f"{arm.name} is installed; {plan.load_s:.0f} s of load begin, {plan.warm_up_s:.0f} s of them warm-up")
         with self.stand.observer.watching(folder):
             load = self.stand.load.start(plan, folder)
             zero_s = load.began_s + plan.warm_up_s
