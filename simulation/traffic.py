@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import exp, sqrt
 from typing import TYPE_CHECKING
 
@@ -23,15 +25,31 @@ _DAY_S = 86_400.0
 _ROUGHNESS_STEPS = 24  # of the noise's memory, between which it is interpolated
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Requests of one class that come at even distances beside the load, from the start of the warm-up on."""
+
+    class_index: int
+    rate_rps: float
+
+
 class Traffic:
     """Offered load at the gateway. Every stream is keyed by seed and purpose, so all arms see the same clients.
 
     Arrivals are Poisson within each second (each step of a finer trace), at the rate in its middle. `scale` multiplies
-    every rate. `noise_from_s` is where the slow noise is drawn from, when that is not where the warm-up begins: a
-    scenario played with a shorter warm-up keeps its rates.
+    every rate of the load, not what comes `beside` it. `noise_from_s` is where the slow noise is drawn from, when that
+    is not where the warm-up begins: a scenario played with a shorter warm-up keeps its rates.
     """
 
-    def __init__(self, scenario: Scenario, seed: int, *, scale: float = 1.0, noise_from_s: float | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        *,
+        scale: float = 1.0,
+        noise_from_s: float | None = None,
+        beside: Sequence[Beside] = (),
+    ) -> None:
         self._scenario = scenario
         self._seed = seed
         self._start_s = -scenario.warm_up_s
@@ -47,6 +65,7 @@ class Traffic:
             )
         self._bin_s = 1.0 if self._trace is None else min(1.0, self._trace.step_s)
         self._scale = scale
+        self._beside = tuple(beside)
         self._roughness = _Roughness(scenario.load, self._start_s if noise_from_s is None else noise_from_s, seed)
         self.given_until_s = self._start_s
         self._given = 0
@@ -108,8 +127,19 @@ class Traffic:
         counts = rng.poisson(self.rate_rps(starts + lengths / 2.0) * lengths)
         times_s = np.repeat(starts, counts) + rng.random(int(counts.sum())) * np.repeat(lengths, counts)
         times_s.sort()
-        classes = np.searchsorted(self._class_borders, rng.random(times_s.size), side="right")
-        return times_s, classes.astype(np.int16)
+        classes = np.searchsorted(self._class_borders, rng.random(times_s.size), side="right").astype(np.int16)
+        return (times_s, classes) if not self._beside else self._with_those_beside(times_s, classes, first_s, last_s)
+
+    def _with_those_beside(
+        self, times_s: Floats, classes: NDArray[np.int16], first_s: float, last_s: float
+    ) -> tuple[Floats, NDArray[np.int16]]:
+        for steady in self._beside:
+            numbers = (np.array([first_s, last_s]) - self._start_s) * steady.rate_rps
+            further = self._start_s + np.arange(*np.ceil(numbers)) / steady.rate_rps
+            times_s = np.concatenate((times_s, further))
+            classes = np.concatenate((classes, np.full(further.size, steady.class_index, dtype=np.int16)))
+        order = np.argsort(times_s, kind="stable")
+        return times_s[order], classes[order]
 
     def _ordinary_rps(self, times_s: Floats) -> Floats:
         """Base rate × day × knots or staircase × roughness, or the trace."""

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from simulation.scenario import Scenario, parse_scenario
-from simulation.traffic import Traffic
+from simulation.traffic import Beside, Traffic
 from simulation.world import World
 
 QUIET = {"rps": 20.0, "roughness": 0.0}
@@ -204,3 +204,15 @@ def test_a_world_can_be_given_other_clients() -> None:
     world.advance(0.0)
 
     assert world.engine.accounting().clients.arrived == 0
+
+
+def test_requests_beside_the_load_come_at_even_distances_and_are_not_scaled() -> None:
+    scenario = scenario_of(QUIET, duration_s=400)
+    traffic = Traffic(scenario, 1, scale=0.0, beside=(Beside(0, 0.5),))
+
+    world = World(scenario, 1, traffic)
+    world.advance(400.0)
+
+    # 0.5 a second over 60 s of warm-up and 400 s.
+    assert world.engine.accounting().clients.arrived == 230
+    assert traffic.rate_rps(np.array([10.0])).tolist() == [0.0]
