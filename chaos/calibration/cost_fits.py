@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from chaos.calibration.cpu_cost import LEAST_BINS, Cost, cores_of, cost, with_clients
+from chaos.calibration.cpu_cost import LEAST_BINS, Cost, cores_of, cost
 from chaos.calibration.draft import Draft
+from chaos.calibration.expected import counted, implied
 from chaos.calibration.fit import Fit, Measured
 from chaos.calibration.observed import Observed
 from simulation.topology import Service, Topology
@@ -15,20 +16,20 @@ from simulation.visits import visits_per_operation, visits_per_request
 
 #: An idle use whose interval reaches no further than this share of the limit is known well enough.
 SMALL_RATIO = 0.02
-_MS_PER_CORE_S = 1000.0
+_MS_PER_S = 1000.0
 
 
 def cost_fits(draft: Draft, runs: Sequence[Observed], rng: np.random.Generator) -> Iterator[Fit]:
     """By service: visits, work for each request of a client (used: its operations are scaled to it, in the proportions
     that they have), what an idle pod uses, and the capacity of a pod."""
-    halves = [with_clients(run) for run in runs]
+    halves, expected = [counted(run) for run in runs], implied(draft.topology)
     for service in draft.topology.services:
-        found = cost(service, halves, rng)
+        found = cost(service, halves, expected, rng)
         name = f"services.{service.name}"
         if found.visits is not None:
             before = visits_per_request(draft.topology)[service.name]
             how = "services.csv, requests.csv; contained in the work"
-            yield Fit(f"{name}.visits", "per client request", before, found.visits, how, told=True)
+            yield Fit(f"{name}.visits", "per client request", before, found.visits.scaled(before), how, told=True)
         yield _work(draft, service, found)
         yield _idle(draft, service, found)
         if service.kind == "deployment":
@@ -38,25 +39,31 @@ def cost_fits(draft: Draft, runs: Sequence[Observed], rng: np.random.Generator) 
 def _work(draft: Draft, service: Service, found: Cost) -> Fit:
     """CPU of a service for one request of a client."""
     before_ms = _work_ms(draft.topology, service)
-    visits = 1.0 if found.visits is None else found.visits.value
-    measured = found.line.slope.scaled(_MS_PER_CORE_S * (1.0 if visits is None else visits))
-    how = "pods.csv: CPU against requests" + (" of clients" if found.visits is None else " answered, times visits")
-    left = _why_not(measured, before_ms, found) or ("" if visits is not None else "its visits are unknown")
-    if not left and measured.value is not None:
-        draft.scale_work(service.name, measured.value / before_ms)
-    return Fit(f"operations.{service.name}.*.cpu_ms", "ms of CPU per client request", before_ms, measured, how, left)
+    how = "pods.csv: CPU against " + ("requests answered, times visits" if found.visits else "requests that came")
+    left = _why_not(found, "" if before_ms > 0.0 else "no class comes to it")
+    if not left and found.factor.value is not None:
+        draft.scale_work(service.name, found.factor.value)
+    measured, unit = found.factor.scaled(before_ms), "ms of CPU per client request"
+    return Fit(f"operations.{service.name}.*.cpu_ms", unit, before_ms, measured, how, left)
 
 
-def _why_not(measured: Measured, before_ms: float, found: Cost) -> str:
-    if measured.value is None:
-        if measured.samples < LEAST_BINS:
-            return f"{measured.samples} half minutes of pods, at least {LEAST_BINS} are needed"
-        return "the load never changed: cost and idle use cannot be told apart"
-    if measured.wide or measured.value <= 0.0:
-        most = found.with_idle.value
-        bound = "" if most is None else f"; idle use included it is {_MS_PER_CORE_S * most:.3g} ms a request"
+def _why_not(found: Cost, otherwise: str) -> str:
+    """Why work and idle use cannot be told."""
+    slope, most = found.line.slope, found.with_idle.value
+    bound = ""
+    if most is not None:
+        bound = (
+            f"; idle use included it is {_MS_PER_S * most:.3g} ms a request"
+            if found.visits
+            else f"; at most × {most:.3g}"
+        )
+    if slope.samples < LEAST_BINS:
+        return f"{slope.samples} half minutes of pods, at least {LEAST_BINS} are needed"
+    if slope.value is None:
+        return f"the load never changed: cost and idle use cannot be told apart{bound}"
+    if slope.wide or slope.value <= 0.0:
         return f"the interval is wider than half the value: the load changed too little{bound}"
-    return "" if before_ms > 0.0 else "no class comes to it"
+    return "its visits are unknown" if found.factor.value is None else otherwise
 
 
 def _idle(draft: Draft, service: Service, found: Cost) -> Fit:
@@ -65,7 +72,7 @@ def _idle(draft: Draft, service: Service, found: Cost) -> Fit:
     measured = _less(per_pod, _probes_cores(service))
     left = ""
     if measured.value is None or measured.low is None or measured.high is None:
-        left = _why_not(found.line.slope, 1.0, found)
+        left = _why_not(found, "")
     elif measured.high - measured.low > 2.0 * max(abs(measured.value) / 2.0, SMALL_RATIO * service.cpu_limit):
         left = "the interval is wide: the load changed too little"
     elif measured.value >= service.cpu_limit:
@@ -78,7 +85,7 @@ def _idle(draft: Draft, service: Service, found: Cost) -> Fit:
 
 def _probes_cores(service: Service) -> float:
     probes = [probe for probe in (service.readiness, service.liveness) if probe is not None]
-    return sum(probe.cpu_ms / _MS_PER_CORE_S / probe.period_s for probe in probes)
+    return sum(probe.cpu_ms / _MS_PER_S / probe.period_s for probe in probes)
 
 
 def _less(measured: Measured, by: float) -> Measured:

@@ -2,62 +2,64 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from chaos.calibration.expected import BIN_S, Counted, Implied
 from chaos.calibration.fit import Measured
 from chaos.calibration.intervals import Line, line, ratio
-from chaos.calibration.observed import WINDOW_S, Observed
+from chaos.calibration.observed import Observed
 from chaos.experiments.measured.rows import PodRow
+from forecasting.forecast import Floats
 from simulation.topology import Service
 
-#: CPU and requests are scraped at different moments; means over so long hide it.
-BIN_S = 30.0
 #: A pod that has just started works for itself.
 SETTLES_S = 60.0
 #: A pod this near its limit waits for CPU, and what it uses says no more about what it is asked for.
 SATURATED_RATIO = 0.9
 LEAST_BINS = 20
-#: Half minutes with more failed requests are left out: what is refused or given up costs less than what is answered.
-FAILED_RATIO = 0.01
+_MS_PER_S = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one service. `line` is in cores per request/s: own requests of a pod, or of clients at a store, which counts
-    none of its own. `visits` are its requests for each request of a client; a store's are unknown."""
+    """Of one service. `factor` is its work as a multiple of what the topology implies for the requests that came.
+
+    `line` is in cores over requests/s of a pod; a store counts no requests, its line is over the work implied.
+    """
 
     line: Line
     pods: float | None  # that the line's idle part is of: 1, or all members of a store; None: unknown
-    visits: Measured | None
-    with_idle: Measured  # all CPU over all requests: what a request costs at most
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A run with its clients' requests by half minute of Unix time, of those in which nothing was injected and hardly
-    any failed: no other half minute says what requests cost."""
-
-    run: Observed
-    clients: Mapping[int, int]
+    factor: Measured
+    visits: Measured | None  # as a multiple of what is implied; None: a store's are unknown
+    with_idle: Measured  # all CPU over what the line is over: its slope is no more
 
 
 @dataclass(frozen=True, slots=True)
 class _Bin:
-    requests_rps: float
+    asked: float  # requests/s, or cores of work implied
     cores: float
     pods: int = 1
 
 
-def cost(service: Service, runs: Sequence[Counted], rng: np.random.Generator) -> Cost:
-    bins = [b for run in runs for b in (_of_store if service.kind == "store" else _of_pods)(service, run)]
-    x, y = np.array([b.requests_rps for b in bins]), np.array([b.cores for b in bins])
-    visits = None if service.kind == "store" else _visits(service, runs, rng)
+def cost(service: Service, runs: Sequence[Counted], expected: Implied, rng: np.random.Generator) -> Cost:
+    is_store = service.kind == "store"
+    bins = [one for run in runs for one in (_of_store(service, run, expected) if is_store else _of_pods(service, run))]
+    x, y = np.array([b.asked for b in bins]), np.array([b.cores for b in bins])
+    found = line(x, y, LEAST_BINS)
     pods = float(np.mean([b.pods for b in bins])) if bins else None
-    return Cost(line(x, y, LEAST_BINS), pods, visits, ratio(y, x, LEAST_BINS, rng))
+    most = ratio(y, x, LEAST_BINS, rng)
+    if is_store:
+        return Cost(found, pods, found.slope, None, most)
+    came, visits, work_ms = _came(service, runs, expected)
+    per_work = ratio(came, work_ms, LEAST_BINS, rng)
+    factor = Measured(None, None, None, found.slope.samples)
+    if per_work.value is not None:
+        factor = found.slope.scaled(_MS_PER_S * per_work.value)
+    return Cost(found, pods, factor, ratio(came, visits, LEAST_BINS, rng), most)
 
 
 def _of_pods(service: Service, counted: Counted) -> Iterator[_Bin]:
@@ -70,7 +72,7 @@ def _of_pods(service: Service, counted: Counted) -> Iterator[_Bin]:
             if row.at_s - first_s[row.pod] >= SETTLES_S:
                 by_bin[row.pod, int(row.at_s // BIN_S)].append(row)
     for (_, number), rows in by_bin.items():
-        if number not in counted.clients:
+        if number not in counted.entries:
             continue
         known = [
             (row.answered_rps, row.cpu_cores)
@@ -84,7 +86,7 @@ def _of_pods(service: Service, counted: Counted) -> Iterator[_Bin]:
             yield _Bin(float(requests_rps), float(cores))
 
 
-def _of_store(service: Service, counted: Counted) -> Iterator[_Bin]:
+def _of_store(service: Service, counted: Counted, expected: Implied) -> Iterator[_Bin]:
     """Half minutes of all pods together; a step at which one of them is missing is left out."""
     run, cores = counted.run, defaultdict[float, list[float]](list)
     for row in run.pods:
@@ -96,38 +98,27 @@ def _of_store(service: Service, counted: Counted) -> Iterator[_Bin]:
         if len(values) == most:
             by_bin[int(at_s // BIN_S)].append(sum(values))
     for number, sums in by_bin.items():
-        if len(sums) >= _most_steps(run) / 2 and number in counted.clients:
-            yield _Bin(counted.clients[number] / BIN_S, float(np.mean(sums)), most)
+        if len(sums) >= _most_steps(run) / 2 and number in counted.entries:
+            work_ms = counted.sum_of(expected.work_ms, number, service.name)
+            yield _Bin(work_ms / _MS_PER_S / BIN_S, float(np.mean(sums)), most)
 
 
-def _visits(service: Service, runs: Sequence[Counted], rng: np.random.Generator) -> Measured:
-    """Requests that came to the service for each one of a client, probes and retries included."""
-    came, asked = [], []
+def _came(service: Service, runs: Sequence[Counted], expected: Implied) -> tuple[Floats, Floats, Floats]:
+    """Requests that came to the service in each half minute, retries included, and the visits and the work in ms that
+    the requests of clients and probes imply."""
+    rows = []
     for counted in runs:
         by_bin: dict[int, list[float]] = defaultdict(list)
         for row in counted.run.services:
             if row.service == service.name and row.offered_rps is not None:
                 by_bin[int(row.at_s // BIN_S)].append(row.offered_rps)
         for number, rates in by_bin.items():
-            if len(rates) >= _most_steps(counted.run) / 2 and number in counted.clients:
-                came.append(float(np.mean(rates)) * BIN_S)
-                asked.append(float(counted.clients[number]))
-    return ratio(np.array(came), np.array(asked), LEAST_BINS, rng)
-
-
-def with_clients(run: Observed) -> Counted:
-    came: Counter[int] = Counter()
-    failed: Counter[int] = Counter()
-    for request in run.requests:
-        number = int((run.load_began_s + request.due_s) // BIN_S)
-        came[number] += 1
-        failed[number] += request.bad
-    clients = {
-        number: count
-        for number, count in came.items()
-        if failed[number] <= FAILED_RATIO * count and run.calm(number * BIN_S - WINDOW_S, (number + 1) * BIN_S)
-    }
-    return Counted(run, clients)
+            if len(rates) >= _most_steps(counted.run) / 2 and number in counted.entries:
+                visits = counted.sum_of(expected.visits, number, service.name)
+                work_ms = counted.sum_of(expected.work_ms, number, service.name)
+                rows.append((float(np.mean(rates)) * BIN_S, visits, work_ms))
+    came, visits_of_all, work_of_all = np.array(rows).reshape(-1, 3).T
+    return came, visits_of_all, work_of_all
 
 
 def cores_of(service: Service) -> float:

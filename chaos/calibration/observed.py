@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from chaos.experiments.ended import FinishedRun
 from chaos.experiments.jobs import RunKey
 from chaos.experiments.measured.rows import PodRow, ServiceRow, WorkloadRow, read_rows
-from chaos.experiments.run_folder import read_facts
+from chaos.experiments.run_folder import probes_sent_s, read_facts
 from chaos.experiments.shop_map import ENTERS_AT
 from chaos.load.records import Record, Verdict, read_records
 
@@ -36,6 +36,7 @@ class Observed:
     services: Sequence[ServiceRow]
     pods: Sequence[PodRow]
     requests: Sequence[Record]
+    probes_s: Sequence[float]  # when a probe sent an order, since the load's start
     faults: Sequence[tuple[float, float]]
 
     def calm(self, first_s: float, last_s: float) -> bool:
@@ -57,6 +58,7 @@ def observed(run: FinishedRun) -> Observed:
         services=[_finite(row) for row in read_rows(folder.services, ServiceRow)],
         pods=sorted(map(_finite, read_rows(folder.pods, PodRow)), key=lambda row: row.at_s),
         requests=[r for r in read_records(folder.requests) if r.verdict in SENT and r.operation in ENTERS_AT],
+        probes_s=probes_sent_s(folder),
         faults=[
             (facts.zero_s + one.began_s, facts.zero_s + (math.inf if one.ended_s is None else one.ended_s))
             for one in facts.injections

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
 
 from chaos.comparison.hard_minutes import hard_seconds, p99_ms_in
-from chaos.comparison.played import Played, as_played, played_traffic
+from chaos.comparison.played import Played, as_played, played_traffic, without_probes
 from chaos.experiments.ended import FinishedRun, LeftOut
 from chaos.experiments.jobs import RunKey
 from chaos.experiments.problems import ExperimentError
-from chaos.experiments.run_folder import read_facts, read_run
+from chaos.experiments.run_folder import probes_sent_s, read_facts, read_run
 from chaos.experiments.shop_map import service_of
 from chaos.load.ledger import LedgerInvalid
 from forecasting.forecast import Floats
@@ -63,7 +63,9 @@ def twins(runs: Iterable[FinishedRun], scale: float) -> Iterator[Twin | LeftOut]
             continue
         try:
             facts = read_facts(one.folder)
-            played = Played(scale, round(facts.zero_s - facts.load_began_s, 3))
+            warm_up_s = round(facts.zero_s - facts.load_began_s, 3)
+            probe_hz = len(probes_sent_s(one.folder)) / (warm_up_s + one.scenario.duration_s)
+            played = Played(scale, warm_up_s, probe_hz)
             result = read_run(one.folder, one.scenario, one.key, service_of)
         except (ExperimentError, LedgerInvalid, OSError) as error:
             yield LeftOut(one.key, f"unreadable: {error}")
@@ -121,4 +123,5 @@ def _paired(twin: Twin, measured: Topology | None) -> Pair | LeftOut:
         )
     except TooManyInProgress as error:
         return LeftOut(twin.key, f"cannot be simulated: {error}")
+    result = replace(result, client=without_probes(result.client, twin.scenario))
     return Pair(twin.key, twin.live, seen(result, twin.scenario, twin.played))

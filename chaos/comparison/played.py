@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from chaos.experiments.problems import FolderInvalid
+from simulation.result import ClientSeconds
 from simulation.scenario import Scenario, scenario_of
 from simulation.topology import Topology
-from simulation.traffic import Traffic
+from simulation.traffic import Beside, Traffic
 
 #: Fields of a service that the live shop was given, as the scenario says; everything else is the shop's own.
 CONFIGURED = (
@@ -22,6 +23,10 @@ CONFIGURED = (
     "hpa",
 )
 
+#: What a probe asks for, by the name of the class that it is in the simulator: its cart is filled, and ordered.
+PROBES = {"probe-line": "gateway.cart", "probe-order": "gateway.checkout"}
+NO_SHARE = 1e-12  # of the load's own requests
+
 
 @dataclass(frozen=True, slots=True)
 class Played:
@@ -29,11 +34,13 @@ class Played:
 
     scale: float  # of every rate
     warm_up_s: float
+    probe_hz: float = 0.0  # orders that a probe placed beside the load
 
 
 def as_played(scenario: Scenario, played: Played, measured: Topology | None = None) -> Scenario:
     """The scenario with the warm-up that was played, without history, and with as many pods at its beginning as the
-    HPAs' minimum: nobody gives a live shop more. Its load is not scaled here: see `played_traffic`.
+    HPAs' minimum: nobody gives a live shop more. Its load is not scaled here: see `played_traffic`. Where a probe ran,
+    its requests are the last classes.
 
     `measured` tells what the shop's requests cost and how fast its pods start. Raises `FolderInvalid` when that is not
     the scenario's shop, `ScenarioInvalid` when both do not go together.
@@ -44,14 +51,45 @@ def as_played(scenario: Scenario, played: Played, measured: Topology | None = No
     for service in raw["topology"]["services"]:
         if service.get("hpa") is not None:
             service["replicas"] = topology.service(service["name"]).hpa.min_replicas  # type: ignore[union-attr]
+    raw["topology"]["classes"] += _probe_classes(topology) if played.probe_hz > 0.0 else []
     raw["warm_up_s"] = played.warm_up_s
     raw["history"] = {"hours": 0, "days_remembered": 0}
     return scenario_of(raw, f"{scenario.name} as it was played")
 
 
 def played_traffic(scenario: Scenario, seed: int, played: Played, measured: Topology | None = None) -> Traffic:
-    """Clients that come at the rates of the live load, second by second."""
-    return Traffic(as_played(scenario, played, measured), seed, scale=played.scale, noise_from_s=-scenario.warm_up_s)
+    """Clients that come at the rates of the live load, second by second, and the requests of its probe."""
+    simulated = as_played(scenario, played, measured)
+    return Traffic(
+        simulated,
+        seed,
+        scale=played.scale,
+        noise_from_s=-scenario.warm_up_s,
+        beside=[
+            Beside(index, played.probe_hz)
+            for index, one in enumerate(simulated.topology.classes)
+            if one.name in PROBES and index >= len(scenario.topology.classes)
+        ],
+    )
+
+
+def without_probes(client: ClientSeconds, scenario: Scenario) -> ClientSeconds:
+    """What the scenario's own clients saw. Latencies are not kept by class: those of probes stay among them."""
+    own = slice(len(scenario.topology.classes))
+    return replace(
+        client,
+        classes=client.classes[own],
+        arrived=client.arrived[own],
+        ok=client.ok[own],
+        slow=client.slow[own],
+        failed=client.failed[own],
+        degraded=None if client.degraded is None else client.degraded[own],
+    )
+
+
+def _probe_classes(topology: Topology) -> list[dict[str, Any]]:
+    there = {operation.name for operation in topology.operations}
+    return [{"name": name, "share": NO_SHARE, "operation": one} for name, one in PROBES.items() if one in there]
 
 
 def with_measured(topology: Topology, measured: Topology) -> Topology:

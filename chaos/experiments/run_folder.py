@@ -20,7 +20,7 @@ from chaos.experiments.measured.service_seconds import Rows
 from chaos.experiments.problems import FolderInvalid, RunFailed
 from chaos.load.ledger import read_ledgers
 from chaos.load.reconcile import Finding, Mistake, Reconciliation
-from chaos.load.records import read_records
+from chaos.load.records import Verdict, read_records
 from simulation.result import RunResult
 from simulation.scenario import Scenario
 
@@ -39,6 +39,10 @@ class RunFolder:
     @property
     def requests(self) -> Path:
         return self.load / "requests.csv"
+
+    @property
+    def probes(self) -> Path:
+        return self.load / "probe.csv"
 
     @property
     def ledger(self) -> Path:
@@ -116,6 +120,13 @@ def add_decisions(folder: RunFolder, lines: Iterable[Mapping[str, Any]]) -> None
     """As the operator told them."""
     with folder.decisions.open("a", encoding="utf-8") as out:
         out.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def probes_sent_s(folder: RunFolder) -> tuple[float, ...]:
+    """When orders of the probe were due that were sent, in seconds since the load began; none without a probe."""
+    if not folder.probes.is_file():
+        return ()
+    return tuple(one.due_s for one in read_records(folder.probes) if one.verdict is not Verdict.SKIPPED)
 
 
 def read_run(folder: RunFolder, scenario: Scenario, key: RunKey, name_of: Callable[[str], str]) -> RunResult:

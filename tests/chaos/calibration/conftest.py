@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chaos.comparison.played import Played, as_played, played_traffic
+from chaos.comparison.played import Played, as_played, played_traffic, without_probes
 from chaos.experiments.guard import GuardVerdict
 from chaos.experiments.injecting.injections import InjectionRecord
 from chaos.experiments.jobs import RunKey
@@ -135,9 +135,10 @@ class LiveFolder:
         write_rows(folder.services, ServiceRow, service_rows(result, watcher.zero_s))
         add_decisions(folder, [])
         records = RecordFile(folder.requests)
-        for record in client_records(result.client, self.played.warm_up_s):
+        for record in client_records(without_probes(result.client, scenario), self.played.warm_up_s):
             records.add(record)
         records.close()
+        self._write_probes(folder, self.played.warm_up_s + scenario.duration_s)
         injections = tuple(
             InjectionRecord(fault.index, fault.kind, fault.start_s, fault.end_s, fault.targets)
             for fault in result.faults
@@ -145,6 +146,14 @@ class LiveFolder:
         books = Bookkeeping(Reconciliation(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ()), {})
         verdict = GuardVerdict(True, (), 0.0, 5.0, None)
         write_facts(folder, RunFacts(BEGAN_S, watcher.zero_s, STEP_S, injections, verdict, books))
+
+    def _write_probes(self, folder: RunFolder, load_s: float) -> None:
+        if self.played.probe_hz == 0.0:
+            return
+        probes = RecordFile(folder.probes)
+        for number in range(round(load_s * self.played.probe_hz)):
+            probes.add(Record(number / self.played.probe_hz, "probe", Verdict.OK, 201, latency_ms=200.0))
+        probes.close()
 
 
 def service_rows(result: RunResult, zero_s: float) -> Iterator[ServiceRow]:
@@ -176,7 +185,8 @@ def client_records(client: ClientSeconds, warm_up_s: float) -> Iterator[Record]:
 
 @pytest.fixture(scope="session")
 def live_folder(tmp_path_factory) -> Callable[..., LiveFolder]:
-    def made(*scenarios: Scenario, scale: float = 1.0, warm_up_s: float = 60.0) -> LiveFolder:
-        return LiveFolder(tmp_path_factory.mktemp("experiment") / "live", scenarios, Played(scale, warm_up_s))
+    def made(*scenarios: Scenario, scale: float = 1.0, warm_up_s: float = 60.0, probe_hz: float = 0.0) -> LiveFolder:
+        played = Played(scale, warm_up_s, probe_hz)
+        return LiveFolder(tmp_path_factory.mktemp("experiment") / "live", scenarios, played)
 
     return made

@@ -35,9 +35,9 @@ def truth(scenario) -> Topology:
 
 @pytest.fixture(scope="session")
 def tides(live_folder, scenario, truth):
-    """Two finished runs of the real shop."""
+    """Two finished runs of the real shop, with five orders a second of a probe."""
     played = scenario(name="tides", duration_s=600, load=TIDES)
-    folder = live_folder(played)
+    folder = live_folder(played, probe_hz=5.0)
     for seed in (1, 2):
         folder.play(played, "hpa-tuned", seed, truth=truth)
     return folder
@@ -63,7 +63,7 @@ def fits(found):
     return {fit["parameter"]: fit for fit in found[0]["fits"]}
 
 
-@pytest.mark.parametrize("service", ["gateway", "catalog", "cart", "recommendations", "postgres", "redis"])
+@pytest.mark.parametrize("service", ["gateway", "catalog", "cart", "checkout", "recommendations", "postgres", "redis"])
 def test_what_requests_cost_is_found_again(found, truth, service):
     calibrated = load_topology(found[1])
 
@@ -156,7 +156,7 @@ def test_gaps_and_values_that_are_none_change_little(tides, found, tmp_path):
                 ]
             (copy / name).write_text("\n".join(kept) + "\n")
         (copy / "load").mkdir()
-        for name in ("run.json", "services.csv", "load/requests.csv"):
+        for name in ("run.json", "services.csv", "load/requests.csv", "load/probe.csv"):
             (copy / name).write_bytes((folder / name).read_bytes())
     for name in ("experiment.json", "state.jsonl"):
         (tmp_path / "live" / name).write_bytes((tides.path / name).read_bytes())

@@ -44,6 +44,18 @@ def test_what_was_simulated_in_the_first_place_is_found_again_to_the_last_reques
     assert json.loads((played.path / "comparison.json").read_text()) == told
 
 
+def test_the_requests_of_a_probe_are_simulated_and_not_scored(live_folder, scenario):
+    short = scenario(faults=[CRASH])
+    folder = live_folder(short, probe_hz=2.0)
+    folder.play(short, "hpa-tuned", 1)
+
+    [line] = json.loads(compare(folder.path, "--json").stdout)["arms"]
+
+    for figure in ("requests", "downtime_s", "pod_hours"):
+        assert line["figures"][figure]["error"] == pytest.approx(0.0), figure
+    assert all(one["desired"] == one["ready"] == 1.0 for one in line["replicas_within_1"])
+
+
 def test_the_page_says_what_was_compared_in_words(played):
     result = compare(played.path)
 

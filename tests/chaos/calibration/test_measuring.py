@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from chaos.calibration.calibrated import calibrated
-from chaos.calibration.cpu_cost import cost, with_clients
+from chaos.calibration.cpu_cost import cost
 from chaos.calibration.draft import Draft
+from chaos.calibration.expected import counted, implied
 from chaos.calibration.intervals import line, median, quantile, ratio, share
 from chaos.calibration.latency import base_latencies_ms
 from chaos.calibration.observed import Observed
@@ -25,11 +26,11 @@ def rng():
     return np.random.default_rng(1)
 
 
-def observed(workloads=(), services=(), pods=(), requests=(), faults=()):
+def observed(workloads=(), services=(), pods=(), requests=(), faults=(), probes_s=()):
     by_service = {}
     for row in workloads:
         by_service.setdefault(row.service, []).append(row)
-    return Observed(RunKey("sale", "hpa-tuned", 1), 0.0, 5.0, by_service, services, pods, requests, faults)
+    return Observed(RunKey("sale", "hpa-tuned", 1), 0.0, 5.0, by_service, services, pods, requests, probes_s, faults)
 
 
 def followed(*seconds, faults=(), at_s=None):
@@ -165,20 +166,22 @@ def loaded(seconds=600, faults=(), failing=False, cost_s=0.012, idle=0.03):
 
 
 def costs(service, run, rng):
-    return cost(SHOP.service(service), [with_clients(run)], rng)
+    return cost(SHOP.service(service), [counted(run)], implied(SHOP), rng)
 
 
 def test_a_request_costs_what_it_adds_and_a_pod_uses_what_is_left(rng):
     found = costs("gateway", loaded(), rng)
 
     assert (found.line.slope.value, found.line.idle.value) == (pytest.approx(0.012), pytest.approx(0.03))
-    assert found.visits.value == pytest.approx(1.0, rel=0.02)
+    # The topology implies 10 ms and one visit a request.
+    assert (found.factor.value, found.visits.value) == (pytest.approx(1.2, rel=0.02), pytest.approx(1.0, rel=0.02))
 
 
 def test_a_store_costs_what_clients_requests_add(rng):
     found = costs("db", loaded(), rng)
 
-    assert found.line.slope.value == pytest.approx(0.006, rel=0.02)
+    # 6 ms where 4 are implied.
+    assert found.factor.value == pytest.approx(1.5, rel=0.02)
     assert found.line.idle.value == pytest.approx(0.06, abs=0.005) and found.pods == 2.0
     assert found.visits is None
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from chaos.comparison.played import Played, as_played, played_traffic, with_measured
+from chaos.comparison.played import Played, as_played, played_traffic, with_measured, without_probes
 from chaos.experiments.problems import FolderInvalid
 from chaos.load.shapes import LoadShape
+from simulation.run import run
 from simulation.topology import Topology
 
 PLAYED = Played(scale=0.25, warm_up_s=60.0)
@@ -68,3 +69,15 @@ def test_the_topology_of_another_shop_is_refused(scenario):
 
     with pytest.raises(FolderInvalid, match="--topology: its services are web, those of the experiment cart, catalog"):
         with_measured(scenario().topology, other)
+
+
+def test_a_probes_requests_come_beside_the_load_and_are_not_scored(scenario):
+    short = scenario(load={"rps": 20, "roughness": 0.0})
+    played = Played(scale=0.0, warm_up_s=60.0, probe_hz=2.0)
+
+    result = run(as_played(short, played), "hpa-default", 1, traffic=played_traffic(short, 1, played))
+
+    # Two carts and two orders a second for two minutes.
+    assert result.client.arrived.sum(axis=1).tolist() == [0, 0, 0, 0, 240, 240]
+    assert without_probes(result.client, short).arrived.sum() == 0
+    assert result.orders.attempted == 0
