@@ -107,7 +107,7 @@ def _observer(site: Site, places: ShopPlaces, ways: Ways, workloads: KubeWorkloa
         except ClusterFailed as error:
             raise RunFailed(f"Prometheus is out of reach: {error}") from error
 
-    rows = PrometheusRows(prometheus, SHOP)
+    rows = PrometheusRows(prometheus, SHOP, SHOP)
     return LiveObserver(workloads, rows, decisions_of(operators))
 
 

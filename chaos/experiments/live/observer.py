@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from chaos.experiments.live.kube import unready
 from chaos.experiments.measured.rows import PodRow, ServiceRow, WorkloadRow, write_rows
+from chaos.experiments.problems import RunFailed
 from chaos.experiments.run_folder import RunFolder, add_decisions
 
 LOOKS_EVERY_S = 1.0
@@ -68,7 +69,10 @@ class LiveObserver:
                 add_decisions(folder, self._told.values())
 
     def collect(self, folder: RunFolder, zero_s: float, end_s: float, step_s: float) -> None:
-        write_rows(folder.services, ServiceRow, self._numbers.services(zero_s + step_s, end_s, step_s))
+        services = self._numbers.services(zero_s + step_s, end_s, step_s)
+        if not services:
+            raise RunFailed("Prometheus saw no request of the shop during the run: is every pod scraped, and labelled?")
+        write_rows(folder.services, ServiceRow, services)
         write_rows(folder.pods, PodRow, self._numbers.pods(zero_s + step_s, end_s, step_s))
 
     def _look(self, folder: RunFolder, over: threading.Event) -> None:

@@ -16,6 +16,7 @@ from chaos.experiments.problems import RunFailed
 from chaos.experiments.shop_map import ROLES, STORES
 
 WINDOW = "15s"  # three scrapes of the chart's Prometheus
+CPU_WINDOW = "30s"  # kubelets look at containers every 10 to 15 s
 TIMEOUT_S = 30.0
 _SERVED = "http_server_request_duration_seconds"
 _FAILED = 'status=~"5.."'
@@ -26,18 +27,22 @@ Values = Mapping[tuple[tuple[str, ...], float], float]
 
 @dataclass(frozen=True, slots=True)
 class PrometheusRows:
-    """Range queries against one Prometheus. All raise `RunFailed`."""
+    """Range queries against one Prometheus. All raise `RunFailed`.
+
+    Services are known by the names of their pods: `namespace` and `pod` are labels that every Prometheus puts on.
+    """
 
     url: Callable[[], str]  # asked for when it is needed; may raise `RunFailed`
     namespace: str
+    release: str
 
     def services(self, first_s: float, last_s: float, step_s: float) -> tuple[ServiceRow, ...]:
         def asked(query: str) -> Values:
             return self._values(query, ("component",), first_s, last_s, step_s)
 
-        offered = asked(f"sum by(component)(rate({self._served('count')}[{WINDOW}]))")
-        failed = asked(f"sum by(component)(rate({self._served('count', _FAILED)}[{WINDOW}]))")
-        buckets = f"sum by(component,le)(rate({self._served('bucket')}[{WINDOW}]))"
+        offered = asked(f"sum by(component)({self._served('count')})")
+        failed = asked(f"sum by(component)({self._served('count', _FAILED)})")
+        buckets = f"sum by(component,le)({self._served('bucket')})"
         p50, p99 = (asked(f"1000*histogram_quantile({level},{buckets})") for level in (0.5, 0.99))
         keys = sorted(offered, key=lambda key: (key[1], key[0]))
         return tuple(
@@ -50,7 +55,7 @@ class PrometheusRows:
     def pods(self, first_s: float, last_s: float, step_s: float) -> tuple[PodRow, ...]:
         """Requests of the shop's own pods, CPU of theirs and the stores'."""
         answered = self._values(
-            f"sum by(component,pod)(rate({self._served('count')}[{WINDOW}]))",
+            f"sum by(component,pod)({self._served('count')})",
             ("component", "pod"),
             first_s,
             last_s,
@@ -58,7 +63,7 @@ class PrometheusRows:
         )
         containers = f'namespace="{self.namespace}",container!=""'
         used = self._values(
-            f"sum by(pod)(rate(container_cpu_usage_seconds_total{{{containers}}}[{WINDOW}]))",
+            f"sum by(pod)(rate(container_cpu_usage_seconds_total{{{containers}}}[{CPU_WINDOW}]))",
             ("pod",),
             first_s,
             last_s,
@@ -74,9 +79,11 @@ class PrometheusRows:
         )
 
     def _served(self, suffix: str, *matchers: str) -> str:
-        roles = "|".join(ROLES)
-        chosen = (f'namespace="{self.namespace}"', f'component=~"{roles}"', 'route!~"/-/.*"', *matchers)
-        return f"{_SERVED}_{suffix}{{{','.join(chosen)}}}"
+        """Rates of the shop's own requests, each with the role of its pod as `component`."""
+        pods = f"{self.release}-({'|'.join(ROLES)})-.+"
+        chosen = ",".join((f'namespace="{self.namespace}"', f'pod=~"{pods}"', 'route!~"/-/.*"', *matchers))
+        rate = f"rate({_SERVED}_{suffix}{{{chosen}}}[{WINDOW}])"
+        return f'label_replace({rate},"component","$1","pod","{pods}")'
 
     def _values(
         self, query: str, labels: tuple[str, ...], first_s: float, last_s: float, step_s: float

@@ -383,7 +383,7 @@ def test_rows_of_services_join_what_several_questions_answer(served):
             return matrix()
         return matrix(({"component": "cart"}, [[100, "5"], [105, "6"]]))
 
-    rows = PrometheusRows(at(served(answer)), "shop").services(100.0, 105.0, 5.0)
+    rows = PrometheusRows(at(served(answer)), "shop", "shop").services(100.0, 105.0, 5.0)
 
     assert [(r.at_s, r.offered_rps, r.failed_rps, r.p50_ms, r.p99_ms) for r in rows] == [
         (100.0, 5.0, None, None, 80.0),
@@ -398,7 +398,7 @@ def test_rows_of_pods_have_stores_too(served):
             return matrix(*used)
         return matrix(({"component": "cart", "pod": "shop-cart-1"}, [[100, "5"]]))
 
-    rows = PrometheusRows(at(served(answer)), "shop").pods(100.0, 100.0, 5.0)
+    rows = PrometheusRows(at(served(answer)), "shop", "shop").pods(100.0, 100.0, 5.0)
 
     assert [(r.service, r.pod, r.answered_rps, r.cpu_cores) for r in rows] == [
         ("cart", "shop-cart-1", 5.0, 0.2),
@@ -410,4 +410,4 @@ def test_a_prometheus_that_refuses_fails_the_run(served):
     port = served(lambda *_: (503, {}))
 
     with pytest.raises(RunFailed, match="Prometheus did not answer"):
-        PrometheusRows(at(port), "shop").services(0.0, 5.0, 5.0)
+        PrometheusRows(at(port), "shop", "shop").services(0.0, 5.0, 5.0)
