@@ -40,6 +40,7 @@ wheel-test: .venv/dev.stamp
 bench: .venv/dev.stamp ## measure the figures of docs/benchmarks.md on this machine
 	$(BIN)/foresail bench all
 
+# Locks hold for every platform, but load.txt: the load generator runs in an image of its own, so it is for Linux alone.
 lock: .venv/uv.stamp ## lock every requirement with hashes, without index addresses
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		pyproject.toml -o requirements/core.txt $(LOCK_FLAGS)
