@@ -22,7 +22,8 @@ _MS_PER_S = 1000.0
 def cost_fits(draft: Draft, runs: Sequence[Observed], rng: np.random.Generator) -> Iterator[Fit]:
     """By service: visits, work for each request of a client (used: its operations are scaled to it, in the proportions
     that they have), what an idle pod uses, and the capacity of a pod."""
-    halves, expected = [counted(run) for run in runs], implied(draft.topology)
+    halves = [one for one in map(counted, runs) if one is not None]
+    expected = implied(draft.topology)
     for service in draft.topology.services:
         found = cost(service, halves, expected, rng)
         name = f"services.{service.name}"
@@ -55,7 +56,7 @@ def _why_not(found: Cost, otherwise: str) -> str:
         bound = (
             f"; idle use included it is {_MS_PER_S * most:.3g} ms a request"
             if found.visits
-            else f"; at most × {most:.3g}"
+            else f"; idle use included it is {most:.3g} times what is implied"
         )
     if slope.samples < LEAST_BINS:
         return f"{slope.samples} half minutes of pods, at least {LEAST_BINS} are needed"

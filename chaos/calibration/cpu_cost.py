@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chaos.calibration.expected import BIN_S, Counted, Implied
 from chaos.calibration.fit import Measured
@@ -72,7 +73,7 @@ def _of_pods(service: Service, counted: Counted) -> Iterator[_Bin]:
             if row.at_s - first_s[row.pod] >= SETTLES_S:
                 by_bin[row.pod, int(row.at_s // BIN_S)].append(row)
     for (_, number), rows in by_bin.items():
-        if number not in counted.entries:
+        if number not in counted.healthy:
             continue
         known = [
             (row.answered_rps, row.cpu_cores)
@@ -93,32 +94,36 @@ def _of_store(service: Service, counted: Counted, expected: Implied) -> Iterator
         if row.service == service.name and row.cpu_cores is not None:
             cores[row.at_s].append(row.cpu_cores)
     most = max((len(values) for values in cores.values()), default=0)
-    by_bin: dict[int, list[float]] = defaultdict(list)
-    for at_s, values in cores.items():
-        if len(values) == most:
-            by_bin[int(at_s // BIN_S)].append(sum(values))
-    for number, sums in by_bin.items():
-        if len(sums) >= _most_steps(run) / 2 and number in counted.entries:
-            work_ms = counted.sum_of(expected.work_ms, number, service.name)
-            yield _Bin(work_ms / _MS_PER_S / BIN_S, float(np.mean(sums)), most)
+    at_s = np.array(sorted(moment for moment, values in cores.items() if len(values) == most))
+    work_ms = counted.rates(expected.work_ms, service.name, at_s)
+    used = np.array([sum(cores[moment]) for moment in at_s])
+    for rows in _whole_bins(counted, at_s, work_ms):
+        yield _Bin(float(work_ms[rows].mean()) / _MS_PER_S, float(used[rows].mean()), most)
 
 
 def _came(service: Service, runs: Sequence[Counted], expected: Implied) -> tuple[Floats, Floats, Floats]:
-    """Requests that came to the service in each half minute, retries included, and the visits and the work in ms that
-    the requests of clients and probes imply."""
-    rows = []
+    """Requests/s that came to the service in each half minute, retries included, and the visits/s and the work in ms/s
+    that the requests of clients and probes imply."""
+    found = []
     for counted in runs:
-        by_bin: dict[int, list[float]] = defaultdict(list)
-        for row in counted.run.services:
-            if row.service == service.name and row.offered_rps is not None:
-                by_bin[int(row.at_s // BIN_S)].append(row.offered_rps)
-        for number, rates in by_bin.items():
-            if len(rates) >= _most_steps(counted.run) / 2 and number in counted.entries:
-                visits = counted.sum_of(expected.visits, number, service.name)
-                work_ms = counted.sum_of(expected.work_ms, number, service.name)
-                rows.append((float(np.mean(rates)) * BIN_S, visits, work_ms))
-    came, visits_of_all, work_of_all = np.array(rows).reshape(-1, 3).T
-    return came, visits_of_all, work_of_all
+        known = [(r.at_s, r.offered_rps) for r in counted.run.services if r.service == service.name]
+        at_s, came = np.array([row for row in sorted(known) if row[1] is not None], dtype=np.float64).reshape(-1, 2).T
+        visits, work_ms = (counted.rates(by, service.name, at_s) for by in (expected.visits, expected.work_ms))
+        for rows in _whole_bins(counted, at_s, visits):
+            found.append([float(values[rows].mean()) for values in (came, visits, work_ms)])
+    came_all, visits_all, work_all = np.array(found).reshape(-1, 3).T
+    return came_all, visits_all, work_all
+
+
+def _whole_bins(counted: Counted, at_s: Floats, known: Floats) -> Iterator[NDArray[np.int64]]:
+    """Which of the moments lie in each healthy half minute that has most of its steps."""
+    by_bin: dict[int, list[int]] = defaultdict(list)
+    for place, moment in enumerate(at_s.tolist()):
+        if np.isfinite(known[place]):
+            by_bin[int(moment // BIN_S)].append(place)
+    for number, places in by_bin.items():
+        if number in counted.healthy and len(places) >= _most_steps(counted.run) / 2:
+            yield np.array(places)
 
 
 def cores_of(service: Service) -> float:

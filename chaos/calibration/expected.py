@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chaos.calibration.observed import WINDOW_S, Observed
 from chaos.comparison.played import PROBES
 from chaos.experiments.shop_map import ENTERS_AT
+from forecasting.forecast import Floats
 from simulation.topology import RequestClassSpec, Topology
 from simulation.visits import visits_per_operation
 
@@ -44,33 +48,46 @@ def implied(topology: Topology) -> Implied:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A run with the requests that came, by half minute of Unix time and the operation that they enter at, those of the
-    probe included. Half minutes in which something was injected or more than a few failed are not among them: they do
-    not say what requests cost."""
+    """A run with the requests that came, those of the probe included: when (Unix, sorted) and at which of `names` they
+    enter. `healthy` are half minutes of Unix time in which nothing was injected and hardly any request failed, nor in
+    the one before: the others do not say what requests cost."""
 
     run: Observed
-    entries: Mapping[int, Mapping[str, int]]
+    times_s: Floats
+    entries: NDArray[np.int64]
+    names: tuple[str, ...]
+    healthy: frozenset[int]
 
-    def sum_of(self, implied_by: Mapping[str, Mapping[str, float]], number: int, service: str) -> float:
-        """Over all requests of a half minute."""
-        return sum(
-            count * implied_by[entry][service] for entry, count in self.entries[number].items() if entry in implied_by
-        )
+    def rates(self, implied_by: Mapping[str, Mapping[str, float]], service: str, at_s: Floats) -> Floats:
+        """What is implied at a service for each second of the window before each moment, as Prometheus' rates are; NaN
+        where the window reaches out of the load."""
+        of_entry = np.array([implied_by[name][service] if name in implied_by else 0.0 for name in self.names])
+        sums = np.concatenate(([0.0], np.cumsum(of_entry[self.entries])))
+        ends, begins = (np.searchsorted(self.times_s, moments, side="right") for moments in (at_s, at_s - WINDOW_S))
+        inside = (at_s - WINDOW_S >= self.times_s[0]) & (at_s <= self.times_s[-1])
+        return np.where(inside, (sums[ends] - sums[begins]) / WINDOW_S, np.nan)
 
 
-def counted(run: Observed) -> Counted:
-    came: defaultdict[int, Counter[str]] = defaultdict(Counter)
+def counted(run: Observed) -> Counted | None:
+    """None: nobody came."""
+    if not run.requests:
+        return None
+    names = tuple(sorted({*ENTERS_AT.values(), *PROBES.values()}))
+    place = {name: index for index, name in enumerate(names)}
+    came = [(request.due_s, place[ENTERS_AT[request.operation]]) for request in run.requests]
+    came += [(due_s, place[name]) for due_s in run.probes_s for name in PROBES.values()]
+    times_s, entries = np.array(sorted(came)).T
+    return Counted(run, run.load_began_s + times_s, entries.astype(np.int64), names, frozenset(_healthy(run)))
+
+
+def _healthy(run: Observed) -> Iterator[int]:
+    came: Counter[int] = Counter()
     failed: Counter[int] = Counter()
     for request in run.requests:
         number = int((run.load_began_s + request.due_s) // BIN_S)
-        came[number][ENTERS_AT[request.operation]] += 1
+        came[number] += 1
         failed[number] += request.bad
-    healthy = {
-        number
-        for number, entries in came.items()
-        if failed[number] <= FAILED_RATIO * entries.total()
-        and run.calm(number * BIN_S - WINDOW_S, (number + 1) * BIN_S)
-    }
-    for due_s in run.probes_s:
-        came[int((run.load_began_s + due_s) // BIN_S)].update(PROBES.values())
-    return Counted(run, {number: came[number] for number in healthy})
+    for number, count in came.items():
+        well = all(failed[one] <= FAILED_RATIO * came[one] for one in (number - 1, number))
+        if count and well and run.calm(number * BIN_S - WINDOW_S, (number + 1) * BIN_S):
+            yield number

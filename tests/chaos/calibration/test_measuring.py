@@ -151,16 +151,17 @@ SHOP = Topology.model_validate(
 )
 
 
-def loaded(seconds=600, faults=(), failing=False, cost_s=0.012, idle=0.03):
+def loaded(seconds=700, faults=(), failing=False, cost_s=0.012, idle=0.03):
     """Two gateway pods under a load that rises from 5 to 15 requests/s each, and a database of two members."""
     pods, services, requests = [], [], []
     for at_s in np.arange(5.0, seconds + 1.0, 5.0):
-        rate = 5.0 + 10.0 * at_s / seconds
+        rate = 5.0 + 10.0 * (at_s - 7.5) / seconds  # over the 15 s before
         pods += [PodRow(at_s, "gateway", pod, rate, idle + cost_s * rate) for pod in ("g-1", "g-2")]
         pods += [PodRow(at_s, "db", "db-0", None, 0.05 + 0.006 * 2 * rate), PodRow(at_s, "db", "db-1", None, 0.01)]
         services.append(ServiceRow(at_s, "gateway", 2 * rate, None, None, None))
+        came = round(5.0 * 2 * (5.0 + 10.0 * (at_s - 2.5) / seconds))
         verdict = Verdict.FAILED if failing else Verdict.OK
-        due_s = at_s - 5.0 + 5.0 * (np.arange(round(10 * rate)) + 0.5) / round(10 * rate)
+        due_s = at_s - 5.0 + 5.0 * (np.arange(came) + 0.5) / came
         requests += [Record(due, "front", verdict, 200, latency_ms=40.0) for due in due_s]
     return observed(services=services, pods=pods, requests=requests, faults=faults)
 
@@ -190,7 +191,7 @@ def test_a_store_costs_what_clients_requests_add(rng):
     "run",
     [
         pytest.param({"seconds": 200}, id="too-short"),
-        pytest.param({"faults": [(0.0, 600.0)]}, id="all-in-a-fault"),
+        pytest.param({"faults": [(0.0, 700.0)]}, id="all-in-a-fault"),
         pytest.param({"failing": True}, id="all-failed"),
         pytest.param({"cost_s": 0.1}, id="saturated"),
     ],
@@ -204,7 +205,7 @@ def test_latencies_count_in_quiet_seconds_only():
 
     # A pod is quiet up to 0.4 of its 0.5 cores: 0.08 and 10 requests/s of 0.012, half of the time.
     assert p50.value == p99.value == 40.0
-    assert p50.samples == pytest.approx(sum(10 * (5.0 + t / 60.0) for t in range(5, 305, 5)), rel=0.05)
+    assert p50.samples == pytest.approx(sum(10 * (5.0 + t / 70.0) for t in range(5, 355, 5)), rel=0.05)
 
 
 def test_seconds_with_a_service_of_unknown_cpu_are_not_quiet():
