@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -121,6 +121,13 @@ def workload_rows(items: list[Object], at_s: float) -> tuple[WorkloadRow, ...]:
     )
 
 
-def unready(rows: tuple[WorkloadRow, ...] | None) -> tuple[str, ...] | None:
-    """Services with fewer pods ready than wanted."""
-    return None if rows is None else tuple(row.service for row in rows if row.ready < row.desired)
+def unready(looks: Sequence[tuple[WorkloadRow, ...]]) -> tuple[str, ...]:
+    """Services that have fewer pods ready, at the last look, than were wanted at every one of them.
+
+    What was asked for only since is on its way: pods that are started ahead of a sale are no illness.
+    """
+    wanted: dict[str, int] = {}
+    for look in looks:
+        for row in look:
+            wanted[row.service] = min(row.desired, wanted.get(row.service, row.desired))
+    return tuple(row.service for row in looks[-1] if row.ready < wanted[row.service]) if looks else ()

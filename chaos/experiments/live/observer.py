@@ -7,6 +7,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from chaos.experiments.problems import RunFailed
 from chaos.experiments.run_folder import RunFolder, add_decisions
 
 LOOKS_EVERY_S = 1.0
+#: So long a pod may take to become ready before somebody is said to miss it.
+STARTING_LOOKS = 60
 DECISIONS_EVERY_S = 15.0
 TIMEOUT_S = 5.0
 
@@ -36,7 +39,7 @@ Decisions = Callable[[], list[Mapping[str, Any]] | None]
 
 
 class LiveObserver:
-    """`Observer`. One thread looks; what it saw last is what `unready` answers."""
+    """`Observer`. One thread looks; what it saw of late is what `unready` goes by."""
 
     def __init__(
         self, workloads: Workloads, numbers: Numbers, decisions: Decisions, now_s: Callable[[], float] = time.time
@@ -46,15 +49,17 @@ class LiveObserver:
         self._decisions = decisions
         self._now_s = now_s
         self._last: tuple[WorkloadRow, ...] | None = None
+        self._looks: deque[tuple[WorkloadRow, ...]] = deque(maxlen=STARTING_LOOKS)
         self._told: dict[str, Mapping[str, Any]] = {}
 
     def unready(self) -> tuple[str, ...] | None:
-        return unready(self._last)
+        return None if self._last is None else unready(tuple(self._looks))
 
     @contextmanager
     def watching(self, folder: RunFolder) -> Iterator[None]:
         """The decisions are written at the end, each once; a run without an operator gets no file of them."""
         self._last, self._told = None, {}
+        self._looks.clear()
         folder.path.mkdir(parents=True, exist_ok=True)
         over = threading.Event()
         thread = threading.Thread(target=self._look, args=(folder, over), name="observer", daemon=True)
@@ -80,6 +85,8 @@ class LiveObserver:
         while not over.is_set():
             began_s = self._now_s()
             self._last = self._workloads.rows(began_s)
+            if self._last is not None:
+                self._looks.append(self._last)
             write_rows(folder.workloads, WorkloadRow, self._last or ())
             if began_s >= asks_at_s:
                 self._ask()

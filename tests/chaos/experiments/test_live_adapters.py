@@ -197,7 +197,6 @@ def test_an_api_server_that_is_away_fails_verbs_and_is_unknown_to_observers():
     with pytest.raises(VerbFailed, match="the cluster is gone"):
         pods_of().kill("a")
     assert KubeWorkloads(Away(), "shop").rows(5.0) is None
-    assert unready(None) is None
 
 
 def test_workloads_are_counted_with_their_floors_and_the_pods_that_cost():
@@ -212,7 +211,16 @@ def test_workloads_are_counted_with_their_floors_and_the_pods_that_cost():
     rows = KubeWorkloads(Reads(items), "shop").rows(5.0)
 
     assert rows == (WorkloadRow(5.0, "gateway", desired=3, ready=1, pods=2, floor=2),)
-    assert unready(rows) == ("gateway",)
+
+
+def test_pods_that_were_asked_for_a_moment_ago_are_on_their_way_not_ill():
+    def look(desired, ready):
+        return (WorkloadRow(0.0, "gateway", desired, ready, pods=desired, floor=2),)
+
+    assert unready([]) == ()
+    assert unready([look(2, 2), look(4, 2)]) == ()
+    assert unready([look(4, 2), look(4, 3)]) == ("gateway",)
+    assert unready([look(2, 2), look(4, 1)]) == ("gateway",)
 
 
 @pytest.fixture
