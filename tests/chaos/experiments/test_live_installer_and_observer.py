@@ -70,9 +70,9 @@ def test_every_run_begins_with_nothing_and_the_operator_comes_before_the_shop(pr
     assert programs.lines() == [
         "kubectl wait node --all --for=condition=Ready",
         f"kubectl get {KINDS_OF_KEDA} -l app.kubernetes.io/managed-by=foresail-experiments",
-        "helm uninstall foresail -n foresail",
         "helm uninstall shop -n shop",
         "kubectl delete namespace shop --ignore-not-found",
+        "helm uninstall foresail -n foresail",
         "kubectl delete namespace foresail --ignore-not-found",
         "kubectl apply --server-side --force-conflicts -f",
         "helm upgrade --install foresail charts/foresail",
