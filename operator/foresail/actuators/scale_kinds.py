@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from foresail.actuators.api import Reader
 from foresail.actuators.paths import Kind
-from foresail.actuators.refusals import HOPELESS, ActRefused
+from foresail.actuators.refusals import ActRefused
 from foresail.objects.fields import Json, at, entries, text
 
 #: Deployments and StatefulSets are known anyway, and ReplicaSets are theirs.
@@ -18,11 +18,11 @@ _NEEDED_VERBS = {"list", "patch"}
 def scale_kinds(api: Reader) -> tuple[Kind, ...]:
     """As the API server's discovery says it, each in the version that its group prefers.
 
-    A group that cannot be looked up, such as an aggregated API that is down, is left out. Raises `ActRefused` where not
-    even the groups are told, or nothing at all is answered any more.
+    What cannot be looked up is left out: an aggregated API that is down or hangs, or all of it where that is not our
+    right.
     """
     found: dict[tuple[str, str], Kind] = {}
-    for group in entries(api.get("/apis"), "groups"):
+    for group in _looked_up(api, "/apis", "groups"):
         name = text(group, "name") or ""
         if name == _OWN_GROUP:
             continue
@@ -40,15 +40,17 @@ def _versions(group: Json) -> list[str]:
 
 
 def _scaled(api: Reader, version: str) -> Iterator[str]:
-    try:
-        rows = entries(api.get(f"/apis/{version}"), "resources")
-    except ActRefused as refused:
-        if refused.reason in HOPELESS:
-            raise
-        return
+    rows = _looked_up(api, f"/apis/{version}", "resources")
     names = {text(row, "name") for row in rows}
     for row in rows:
         plural, verbs = text(row, "name") or "", at(row, "verbs")
         usable = isinstance(verbs, list) and set(verbs) >= _NEEDED_VERBS
         if usable and f"{plural}{_SCALE}" in names:
             yield plural
+
+
+def _looked_up(api: Reader, path: str, what: str) -> tuple[Json, ...]:
+    try:
+        return entries(api.get(path), what)
+    except ActRefused:
+        return ()

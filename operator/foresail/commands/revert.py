@@ -91,10 +91,7 @@ def _reverted(
     api = Api(client, fence, settings.api_timeout_s, dry_run)
     scale_kinds = settings.scale_resources
     if discover:
-        try:
-            scale_kinds = tuple(dict.fromkeys((*scale_kinds, *found_kinds(api))))
-        except ActRefused as error:
-            return Reverted(refused=(error.refused,))
+        scale_kinds = tuple(dict.fromkeys((*scale_kinds, *found_kinds(api))))
     # Kinds that we have no right to are passed over, so all of them may be tried.
     watched = ActuatorSettings(
         watch_namespaces=settings.watch_namespaces,

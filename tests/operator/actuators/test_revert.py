@@ -356,6 +356,17 @@ def test_a_group_that_cannot_be_looked_up_keeps_nothing_else_from_being_taken_ba
     assert code == 0 and size(hot) == 3
 
 
+def test_where_discovery_is_nobody_s_right_the_named_kinds_are_looked_for(
+    hot: Stage, kubeconfig: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORESAIL_SCALE_RESOURCES", "example.dev/v1/caches")
+    hot.api.fail(403, match="GET /apis", times=1)
+
+    code, _ = command(kubeconfig, "--all", "--within", "0")
+
+    assert code == 0 and size(hot) == 3
+
+
 def test_kinds_that_nobody_may_read_are_passed_over(hot: Stage, kubeconfig: Path) -> None:
     hot.api.forbid("list", "caches")
 
