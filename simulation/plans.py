@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from simulation.kernel.plan import Call, Operation, Plan, RequestClass, ServicePlan
 from simulation.scenario import FaultKind, Scenario
 from simulation.topology import OperationSpec, Service
@@ -11,8 +13,9 @@ THIRD_PARTY = "~third-party"
 NEVER_ANSWERS_S = 30.0  # then even a patient HTTP client gives up
 
 
-def engine_plan(scenario: Scenario, seed: int, slots: int) -> Plan:
-    """Services, operations and classes in the topology's order; third parties that faults need come last."""
+def engine_plan(scenario: Scenario, seed: int, slots: int, untimed: Collection[int] = ()) -> Plan:
+    """Services, operations and classes in the topology's order; third parties that faults need come last. Latencies of
+    the classes `untimed`, by index, are not kept."""
     topology = scenario.topology
     hanging = {fault.service for fault in scenario.faults if fault.kind is FaultKind.PAYMENT_TIMEOUTS}
     services = [_service(service) for service in topology.services]
@@ -32,8 +35,9 @@ def engine_plan(scenario: Scenario, seed: int, slots: int) -> Plan:
                 retries=c.retries,
                 retry_backoff_s=c.retry_backoff_s,
                 order=c.order,
+                timed=index not in untimed,
             )
-            for c in topology.classes
+            for index, c in enumerate(topology.classes)
         ),
         max_pods=slots,
         seed=seed,

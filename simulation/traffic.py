@@ -27,7 +27,8 @@ _ROUGHNESS_STEPS = 24  # of the noise's memory, between which it is interpolated
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Requests of one class that come at even distances beside the load, from the start of the warm-up on."""
+    """Requests of one class that come at even distances beside the load, from the start of the warm-up on. Latencies of
+    that class are not kept."""
 
     class_index: int
     rate_rps: float
@@ -69,6 +70,11 @@ class Traffic:
         self._roughness = _Roughness(scenario.load, self._start_s if noise_from_s is None else noise_from_s, seed)
         self.given_until_s = self._start_s
         self._given = 0
+
+    @property
+    def beside(self) -> frozenset[int]:
+        """The classes of what comes beside the load."""
+        return frozenset(steady.class_index for steady in self._beside)
 
     def rate_rps(self, times_s: Floats) -> Floats:
         """The true intensity at the gateway, crowds included, before Poisson sampling."""

@@ -48,7 +48,7 @@ class World:
         self.seed = seed
         topology, start_s, slots = scenario.topology, -scenario.warm_up_s, slots_needed(scenario)
         self.traffic = Traffic(scenario, seed) if traffic is None else traffic
-        self.engine = Engine(engine_plan(scenario, seed, slots), start_s)
+        self.engine = Engine(engine_plan(scenario, seed, slots, self.traffic.beside), start_s)
         self.nodes: Mapping[str, Node] = nodes_of(topology)
         self.services: Mapping[str, Deployment] = {s.name: Deployment(s, s.replicas) for s in topology.services}
         self.usage = Usage(self.engine, slots, start_s)

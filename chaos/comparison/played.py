@@ -74,7 +74,7 @@ def played_traffic(scenario: Scenario, seed: int, played: Played, measured: Topo
 
 
 def without_probes(client: ClientSeconds, scenario: Scenario) -> ClientSeconds:
-    """What the scenario's own clients saw. Latencies are not kept by class: those of probes stay among them."""
+    """What the scenario's own clients saw. Latencies are theirs already."""
     own = slice(len(scenario.topology.classes))
     return replace(
         client,

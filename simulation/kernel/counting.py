@@ -35,7 +35,8 @@ def count_client_end(s: State, v: int, ok: int, abandoned: bool, now_s: float) -
     second = int(client.born_s - clock.client_origin_s)
     row = s.client_bins[kind, second]
     latency_s = now_s - client.born_s
-    if ok or abandoned:  # how fast a failure came says nothing about the time clients wait
+    # How fast a failure came says nothing about the time clients wait.
+    if s.classes[kind].timed and (ok or abandoned):
         s.client_latency[second, bucket(latency_s)] += 1
     if not ok:
         clock.failed += 1

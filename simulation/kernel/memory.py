@@ -38,7 +38,7 @@ def fresh_state(plan: Plan, start_s: float, max_visits: int) -> State:
         services=_services(plan.services, hops_s, start_s),
         operations=_operations(plan.operations, services),
         edges=_edges(plan, services, operations),
-        classes=np.array([(kind.slo_s, kind.order) for kind in plan.classes], tables.CLASS),
+        classes=np.array([(kind.slo_s, kind.order, kind.timed) for kind in plan.classes], tables.CLASS),
         probes=np.zeros(2 * plan.max_pods, tables.PROBE_STATE),
         endpoints=np.zeros((len(services), plan.max_pods), np.int32),
         endpoint_weights=np.zeros((len(services), plan.max_pods)),

@@ -67,6 +67,7 @@ class RequestClass:
     retries: int = 0  # the client's own, after a failure and within its patience
     retry_backoff_s: float = 1.0
     order: bool = False  # acknowledged once the client has a good answer
+    timed: bool = True  # its latencies are among those of all clients
 
 
 @dataclass(frozen=True, slots=True)

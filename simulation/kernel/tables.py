@@ -202,7 +202,7 @@ EDGE = _record(
     }
 )
 
-CLASS = _record({"slo_s": "f8", "order": "i1"})
+CLASS = _record({"slo_s": "f8", "order": "i1", "timed": "i1"})
 
 PROBE_STATE = _record(
     {

@@ -28,6 +28,7 @@ from simulation.world import World
 
 BEGAN_S = 1_790_000_000.0
 STEP_S, WINDOW_S = 5.0, 15.0
+SLOW_MS = 1001.0  # beyond the objective of every scenario here
 #: What a client of each class asked for, by the name in its record.
 ASKED = {"browse": "front", "search": "search", "cart": "cart-view", "checkout": "order"}
 
@@ -173,12 +174,17 @@ def client_records(client: ClientSeconds, warm_up_s: float) -> Iterator[Record]:
     slow. What failed was refused at once; what a simulation leaves in flight at its end a load run waits for."""
     edges = np.where(np.isfinite(client.bucket_edges_s), client.bucket_edges_s, 40.0)
     middles_ms = 1000.0 * (edges[:-1] + edges[1:]) / 2.0
+    fast = client.arrived - client.failed - client.slow
     for second in range(client.arrived.shape[1]):
         latencies = deque(np.repeat(middles_ms, client.latency_histogram[second]).tolist())
         due_s = warm_up_s + second + 0.5
         for row, name in enumerate(client.classes):
-            for _ in range(int(client.arrived[row, second] - client.failed[row, second])):
-                yield Record(due_s, ASKED[name], Verdict.OK, 200, latency_ms=latencies.popleft() if latencies else 1.0)
+            for _ in range(int(client.slow[row, second])):
+                yield Record(due_s, ASKED[name], Verdict.OK, 200, latency_ms=max(latencies.pop(), SLOW_MS))
+        for row, name in enumerate(client.classes):
+            for _ in range(int(fast[row, second])):
+                latency_ms = min(latencies.popleft(), SLOW_MS - 2.0) if latencies else 1.0
+                yield Record(due_s, ASKED[name], Verdict.OK, 200, latency_ms=latency_ms)
             for _ in range(int(client.failed[row, second])):
                 yield Record(due_s, ASKED[name], Verdict.FAILED, 503, latency_ms=1.0)
 

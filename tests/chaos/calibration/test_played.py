@@ -80,4 +80,5 @@ def test_a_probes_requests_come_beside_the_load_and_are_not_scored(scenario):
     # Two carts and two orders a second for two minutes.
     assert result.client.arrived.sum(axis=1).tolist() == [0, 0, 0, 0, 240, 240]
     assert without_probes(result.client, short).arrived.sum() == 0
+    assert result.client.latency_histogram.sum() == 0
     assert result.orders.attempted == 0
