@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from e2e_comparing import differences, objects
 from e2e_installing import FORESAIL_CHART, FORESAIL_OPTIONS, SHOP_CHART, SHOP_OPTIONS, install_everything
+from e2e_load import load
 from e2e_operator import OperatorView
 from e2e_programs import Helm
 from e2e_shop import Autoscaler, Shop
@@ -53,8 +54,10 @@ def test_upgrades_leave_a_standing_floor_alone(
 
 
 def test_an_uninstall_leaves_the_shop_as_it_was(
-    operator: OperatorView, shop: Shop, helm: Helm, as_it_was: dict[str, object]
+    operator: OperatorView, shop: Shop, helm: Helm, as_it_was: dict[str, object], tmp_path: Path
 ) -> None:
+    with load(shop.stage, tmp_path, rps=2.0, duration_s=30.0) as visitors:  # of whom nobody came, nothing is known
+        visitors.summary()
     with shop.policy(targets=shop.targets_with(ROLE, minReplicas=RAISED, capacityPriorRequestsPerSecond=50.0)):
         wait_until("a floor", lambda: shop.autoscaler(ROLE).mark, 180.0)
     try:

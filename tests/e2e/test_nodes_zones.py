@@ -67,7 +67,7 @@ def test_an_ailing_zone_is_left_in_place_where_the_rest_cannot_carry_it_and_shif
         running = standing.enter_context(load(stage, tmp_path, rps=6.0, duration_s=900.0, mix="orders"))
         for pod in _pods_in(live, shop, zone):
             standing.enter_context(shop.fault_in(pod, "slow_dependency", magnitude=0.45, duration_s=900.0))
-        with shop.policy(zones={"shiftEnabled": True}, events=[event(200.0, in_s=0.0, for_s=3600.0)]):
+        with shop.policy(zones={"shiftEnabled": True}, events=[event(100.0, in_s=0.0, for_s=3600.0)]):
             wait_until(
                 "the refusal to be told",
                 lambda: sentences(shifting.decisions("shop/shop-cart")),
