@@ -108,7 +108,7 @@ def _cut(stage: Stage, zone: str) -> Iterator[None]:
 
 
 def _lead_from_outside(operator: OperatorView, zone: str) -> None:
-    """Replicas stand in both zones. When the leader is lost with its zone, the Lease has to run out before anybody acts,
+    """Replicas stand in both zones. When the leader is lost with its zone, its Lease runs out before anybody acts,
     and the short timers of this cluster are quicker than that."""
     kubectl = operator.stage.kubectl
     for _ in range(3):
