@@ -106,8 +106,9 @@ def _came(service: Service, runs: Sequence[Counted], expected: Implied) -> tuple
     that the requests of clients and probes imply."""
     found = []
     for counted in runs:
-        known = [(r.at_s, r.offered_rps) for r in counted.run.services if r.service == service.name]
-        at_s, came = np.array([row for row in sorted(known) if row[1] is not None], dtype=np.float64).reshape(-1, 2).T
+        rows_of = (row for row in counted.run.services if row.service == service.name)
+        known = [(row.at_s, row.offered_rps) for row in rows_of if row.offered_rps is not None]
+        at_s, came = np.array(sorted(known), dtype=np.float64).reshape(-1, 2).T
         visits, work_ms = (counted.rates(by, service.name, at_s) for by in (expected.visits, expected.work_ms))
         for rows in _whole_bins(counted, at_s, visits):
             found.append([float(values[rows].mean()) for values in (came, visits, work_ms)])

@@ -29,7 +29,7 @@ def topology_file(found: Calibrated, runs: Sequence[RunKey]) -> str:
         *(f"  {name}: {why}" for name, why in UNTOLD),
     ]
     head = "\n".join(f"# {line}".rstrip() for line in said)
-    raw = found.topology.model_dump(mode="json", exclude_unset=True)
+    raw = found.topology.model_dump(mode="json", exclude_defaults=True)
     return f"{head}\n{yaml.safe_dump(raw, sort_keys=False, allow_unicode=True, width=120)}"
 
 

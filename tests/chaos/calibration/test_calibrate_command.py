@@ -111,6 +111,10 @@ def test_the_file_says_what_was_measured_from_what_and_what_cannot_be(found):
     assert "services.*.memory_base_mib, memory_per_request_mib: memory is not among the rows" in text
 
 
+def test_the_file_is_read_as_the_topology_that_was_found(found):
+    assert load_topology(found[1]) == Topology.model_validate(found[0]["topology"])
+
+
 def test_with_it_the_simulator_tells_the_truth_about_the_runs(tides, found):
     def claims(*options):
         result = CliRunner().invoke(app, ["chaos", "compare", str(tides.path), "--json", "--jobs", "1", *options])
