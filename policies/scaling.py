@@ -23,7 +23,6 @@ from policies.subject import (
     busy_need,
     looked,
     missing_pods,
-    nodes_down,
     recent,
     source_of,
     subject_of,
@@ -51,7 +50,7 @@ def propose(
     `at_least` are pods that workloads need by other evidence than the metrics.
     """
     by_name = {workload.name: workload for workload in seen.workloads}
-    rows, down = _rows(demand), nodes_down(seen.nodes)
+    rows = _rows(demand)
     reasons: dict[str, tuple[Reason, ...]] = {}
     after: dict[str, ScalingState] = {}
     subjects: list[Subject] = []
@@ -67,7 +66,7 @@ def propose(
         held = hold(workload, state.floor, known, now_s)
         if held is None and known is not None and source is not None:
             lead = lead_s.get(name, policy.scaling.lead_time_prior_s)
-            missing = missing_pods(workload, leaving.get(name, 0), lead, now_s, down)
+            missing = missing_pods(workload, leaving.get(name, 0), lead, now_s)
             subjects.append(subject_of(workload, policy, state, known, lead, source, missing))
             continue
         reasons[name] = (held or Reason(ReasonCode.NO_FORECAST, _why(demand, name)), *_expiry(before, state))

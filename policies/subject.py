@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from policies import floors
 from policies.capacity import Capacity
 from policies.floors import FloorState
-from policies.model import NodeSeen, WorkloadPolicy, WorkloadSeen
+from policies.model import WorkloadPolicy, WorkloadSeen
 
 TICK_S = 15.0
 VISITS_HALF_LIFE_S = 600.0
@@ -118,30 +118,23 @@ def recent(measured_rps: tuple[float, ...], ahead_s: float) -> tuple[float, floa
     return recent_rps, (recent_rps - earlier_rps) / (2.0 * TICK_S) * (ahead_s + 0.5 * TICK_S)
 
 
-def nodes_down(nodes: Iterable[NodeSeen]) -> frozenset[str]:
-    """Nodes of which the control plane itself says that they are not Ready."""
-    return frozenset(node.name for node in nodes if node.ready is False)
-
-
-def missing_pods(seen: WorkloadSeen, leaving: int, lead_s: float, now_s: float, down: Set[str] = frozenset()) -> int:
+def missing_pods(seen: WorkloadSeen, leaving: int, lead_s: float, now_s: float) -> int:
     """Pods of the ReplicaSet that serve nothing: drained or about to be, or not Ready long after their start.
 
-    Their ReplicaSet counts them until they are evicted, so that only a higher floor brings others in their place. Not
-    Ready on a node that is `down` counts at once.
-
+    Those of a dead node count until they are evicted, minutes later: only a higher floor brings others in their place.
     At most half as many as there are replicas: when most pods are down, more of the same are no help.
     """
     if seen.rollout_in_progress:
         return leaving
-    off = lost = 0
+    off = down = 0
     for pod in seen.pods:
         if pod.detached or pod.deleting:
             continue
         if not pod.traffic_on:
             off += 1
-        elif pod.ready_at_s is None and (pod.node in down or now_s - pod.created_at_s > lead_s + 2.0 * TICK_S):
-            lost += 1
-    return min(max(leaving, off) + lost, max(1, (seen.replicas + 1) // 2)) if off or lost or leaving else 0
+        elif pod.ready_at_s is None and now_s - pod.created_at_s > lead_s + 2.0 * TICK_S:
+            down += 1
+    return min(max(leaving, off) + down, max(1, (seen.replicas + 1) // 2)) if off or down or leaving else 0
 
 
 def busy_need(seen: WorkloadSeen) -> int:

@@ -8,7 +8,7 @@ news only where chance does not explain it.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from forecasting.forecast import Forecast
@@ -16,7 +16,7 @@ from policies import floors, scaling
 from policies.capacity import Capacity
 from policies.decision import Proposal, Reason, ReasonCode, SetFloor, SetScale
 from policies.model import FastSeen, PolicySet, Rung, WorkloadPolicy, WorkloadSeen
-from policies.subject import ScalingState, missing_pods, nodes_down
+from policies.subject import ScalingState, missing_pods
 
 WINDOW_S = 3  # seconds of counts whose mean is the rate now
 DEVIATIONS = 3.5  # beyond what the planner knows: one false alarm in about four thousand looks
@@ -138,9 +138,8 @@ def propose(
         return [], memory
     asked = dict(memory.asked)
     proposals: list[Proposal] = []
-    down = nodes_down(seen.nodes)
     for workload, policy, surge, visits in _driven(fresh, seen.workloads, policies, means):
-        proposal = _raise(workload, policy, surge, visits, means, asked.get(workload.name), down, now_s)
+        proposal = _raise(workload, policy, surge, visits, means, asked.get(workload.name), now_s)
         if proposal is not None:
             proposals.append(proposal)
             asked[workload.name] = Asked(_value(proposal), now_s)
@@ -245,14 +244,13 @@ def _raise(
     visits: float,
     means: Means,
     asked: Asked | None,
-    down: Set[str],
     now_s: float,
 ) -> Proposal | None:
     name, lead_s = workload.name, _lead_s(workload, policy, means)
     floor = floors.looked(means.states.get(name, ScalingState()).floor, workload, 0.0, now_s)
     standing = floors.standing(workload)
     need = _pods(workload, policy, surge, visits, means)
-    need += missing_pods(workload, means.leaving.get(name, 0), lead_s, now_s, down)
+    need += missing_pods(workload, means.leaving.get(name, 0), lead_s, now_s)
     if need <= max(standing, workload.replicas) or _is_early(asked, need, now_s):
         return None
     if scaling.hold(workload, floor, means.capacity[name], now_s) is not None:

@@ -16,16 +16,7 @@ from forecasting.forecast import LEVELS, DeclaredEvent, Forecast, NoForecastReas
 from policies import scaling
 from policies.capacity import Capacity, CapacitySource
 from policies.decision import Proposal, Reason, ReasonCode, SetFloor, SetScale
-from policies.model import (
-    Guardrails,
-    NodeSeen,
-    Observation,
-    PodSeen,
-    PolicySet,
-    ScalingPolicy,
-    WorkloadPolicy,
-    WorkloadSeen,
-)
+from policies.model import Guardrails, Observation, PodSeen, PolicySet, ScalingPolicy, WorkloadPolicy, WorkloadSeen
 from policies.subject import ScalingState
 
 TICK_S = 15.0
@@ -57,7 +48,6 @@ class Desk:
     )
     capacity: Mapping[str, Capacity] = field(default_factory=lambda: TEN_RPS)
     leaving: Mapping[str, int] = field(default_factory=dict)
-    nodes: tuple[NodeSeen, ...] = ()
     states: Mapping[str, ScalingState] = field(default_factory=dict)
     now_s: float = 0.0
     reasons: Sequence[Reason] = ()
@@ -76,7 +66,7 @@ class Desk:
         self, workloads: tuple[WorkloadSeen, ...], made: Forecast | None, *, carry_out: bool = True,
         ready_at_once: bool = True,
     ) -> SetFloor | SetScale | None:  # fmt: skip
-        observation = Observation(self.now_s, workloads, self.nodes, metrics_age_s=0.0)
+        observation = Observation(self.now_s, workloads, metrics_age_s=0.0)
         policies = PolicySet({WEB: self.policy})
         proposals, reasons, states = scaling.propose(
             observation, made, self.capacity, {WEB: 60.0}, self.leaving, policies, self.states, self.now_s
@@ -225,19 +215,6 @@ def test_pods_that_serve_nothing_are_replaced_by_the_floor() -> None:
     desk = Desk(seen=WorkloadSeen(WEB, 3, dead, hpa_min=1, hpa_max=50))
 
     assert desk.tick(21.0) == SetFloor(WEB, 4, TICK_S + 300.0)
-
-
-def test_pods_that_will_not_start_because_their_node_is_dead_are_replaced_at_once() -> None:
-    starting = (*pods(2), *pods(1, node="dead", created_at_s=0.0, ready_at_s=None))
-    desk = Desk(seen=WorkloadSeen(WEB, 3, starting, hpa_min=1, hpa_max=50), nodes=(NodeSeen("dead", "z", False),))
-
-    assert desk.tick(21.0) == SetFloor(WEB, 4, TICK_S + 300.0)
-
-
-def test_pods_that_serve_on_a_node_which_is_called_not_ready_are_not_replaced() -> None:
-    desk = Desk(seen=WorkloadSeen(WEB, 3, pods(3), hpa_min=3, hpa_max=50), nodes=(NodeSeen("n", "z", False),))
-
-    assert desk.tick(21.0) is None
 
 
 def test_pods_on_their_way_are_not_asked_for_twice() -> None:
