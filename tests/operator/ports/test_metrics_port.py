@@ -17,6 +17,7 @@ from port_eyes import (
     live_eyes,
     simulated_eyes,
 )
+from recorded_look import recorded_look
 from small_world import LastValue
 
 from policies.decision import Action, Decision, SetFloor, SetTraffic
@@ -57,6 +58,25 @@ def glanced(eyes: Eyes, at_s: float) -> FastSeen:
 def gateway(eyes: Eyes, seen: Observation | FastSeen) -> WorkloadSeen:
     workloads = seen.workloads.values() if isinstance(seen.workloads, Mapping) else seen.workloads
     return next(workload for workload in workloads if workload.name == eyes.gateway)
+
+
+def check_terms(seen: Observation, workload: WorkloadSeen) -> None:
+    """What every figure of a look means, whoever looked."""
+    demand, signals = seen.demand, seen.signals
+    assert demand is not None and workload.offered_rps is not None and demand.step_s == 15.0
+    assert demand.values_rps.shape == demand.saturated.shape and demand.values_rps.shape[0] == len(demand.workloads)
+    assert seen.now_s - 30.0 <= demand.last_at_s <= seen.now_s
+    assert demand.values_rps[demand.workloads.index(workload.name), -1] == pytest.approx(workload.offered_rps)
+    assert seen.metrics_age_s is not None and 0.0 <= seen.metrics_age_s <= 20.0
+    assert workload.error_ratio is None or 0.0 <= workload.error_ratio <= 1.0
+    for pod in workload.pods:
+        assert pod.rate_rps is not None and 0.0 < pod.rate_rps <= 1.1 * workload.offered_rps
+        assert pod.cpu_cores is not None and 0.0 <= pod.cpu_cores <= 2.0
+        assert pod.error_ratio is not None and 0.0 <= pod.error_ratio <= 1.0
+        assert pod.latency_mean_s is not None and 0.001 <= pod.latency_mean_s <= 10.0
+    assert signals is not None and signals.step_s == 60.0 and signals.last_at_s <= seen.now_s
+    assert signals.values.shape[0] == signals.limits.shape[0] == len(signals.targets)
+    assert (signals.limits > 0.0).all()
 
 
 def on_dead_node(workload: WorkloadSeen) -> PodSeen:
@@ -104,6 +124,20 @@ def test_a_pod_out_of_rotation_is_ready_and_no_endpoint_and_still_probed(eyes: E
 
 
 # Metrics
+
+
+def test_figures_mean_the_same_to_every_looker(eyes: Eyes) -> None:
+    seen = observed(eyes, 150.0)
+
+    check_terms(seen, gateway(eyes, seen))
+
+
+def test_recorded_answers_of_a_real_prometheus_are_told_in_the_same_terms() -> None:
+    seen = recorded_look()
+
+    (web,) = seen.workloads
+    check_terms(seen, web)
+    assert web.saturated and web.offered_rps == pytest.approx(23.0)  # as they were recorded
 
 
 def test_demand_is_requests_a_second_the_newest_last(eyes: Eyes) -> None:
