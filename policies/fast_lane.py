@@ -255,7 +255,12 @@ def _holds_primary(seen: FastSeen, zone: str) -> bool:
 
 
 def _zone_answers(seen: FastSeen, verdicts: Mapping[str, bool | None], zone: str) -> bool:
-    known = [ok for probe in seen.probes if probe.zone == zone and (ok := verdicts[evidence.key(probe)]) is not None]
+    """Nearly all pods of the zone that were asked do; where none is left since all were evicted, its nodes are Ready."""
+    inside = [verdicts[evidence.key(probe)] for probe in seen.probes if probe.zone == zone]
+    if not inside:
+        nodes = [node.ready for node in seen.nodes if node.zone == zone]
+        return bool(nodes) and all(nodes)
+    known = [ok for ok in inside if ok is not None]
     return bool(known) and sum(known) >= evidence.WHOLE_ZONE_RATIO * len(known)
 
 

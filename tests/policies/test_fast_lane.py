@@ -351,6 +351,20 @@ def test_a_dead_zone_is_shifted_where_policies_ask_for_it_and_comes_back() -> No
     assert restore.action == RestoreZone("b", (GATE, CART))
 
 
+def test_a_zone_whose_pods_were_all_evicted_comes_back_with_its_nodes() -> None:
+    cluster = Cluster(highest=Rung.SHIFT_ZONE)
+    cluster.seconds((0.0, 1.0, 2.0), of_zone("b"))
+    for pods in cluster.pods.values():
+        pods.pop(next(name for name in pods if name.endswith("-b")))
+
+    cluster.nodes["b"] = replace(cluster.nodes["b"], ready=False)
+    assert cluster.seconds(range(3, 60)) == []
+    cluster.nodes["b"] = replace(cluster.nodes["b"], ready=True)
+    assert cluster.seconds(range(60, 89)) == []
+    (restore,) = cluster.second(89.0)
+    assert restore.action == RestoreZone("b", (GATE, CART))
+
+
 def test_a_second_zone_is_not_shifted_while_one_is() -> None:
     cluster = Cluster(highest=Rung.SHIFT_ZONE)
     cluster.seconds((0.0, 1.0), of_zone("b"))
