@@ -28,7 +28,7 @@ def objects(kubectl: Kubectl, namespace: str, without_release: str = "") -> dict
     for item in kubectl.json("get", "-n", namespace, ",".join(KINDS))["items"]:
         meta = item["metadata"]
         kind = item["kind"]
-        if meta["name"].startswith(_BY_THEMSELVES) or meta.get("labels", {}).get(_RELEASE) == (without_release or None):
+        if meta["name"].startswith(_BY_THEMSELVES) or meta.get("labels", {}).get(_RELEASE, "nobody") == without_release:
             continue
         found[f"{kind} {_name(item)}"] = {
             "labels": meta.get("labels", {}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,10 +32,10 @@ def traffic_label(shop: Shop, pod: str) -> str | None:
     return labels.get(TRAFFIC)
 
 
-def with_a_peer(endpoints: frozenset[Endpoint], node: str) -> list[Endpoint]:
-    """Those on the node whose Service has another one elsewhere."""
-    elsewhere = {one.service for one in endpoints if one.node != node}
-    return sorted(one for one in endpoints if one.node == node and one.service in elsewhere)
+def with_a_peer(endpoints: frozenset[Endpoint], nodes: Collection[str]) -> list[Endpoint]:
+    """Those on the nodes whose Service has another one elsewhere."""
+    elsewhere = {one.service for one in endpoints if one.node not in nodes}
+    return sorted(one for one in endpoints if one.node in nodes and one.service in elsewhere)
 
 
 def primary(stage: Stage) -> Any:

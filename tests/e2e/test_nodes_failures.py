@@ -38,7 +38,7 @@ def test_pods_of_a_dead_node_leave_and_are_replaced_without_a_lost_order(
     with at_rest(shop) as live:
         node = victim(live)
         before = live.endpoints()
-        leaving = with_a_peer(before, node)
+        leaving = with_a_peer(before, {node})
         with load(shop.stage, tmp_path, rps=3.0, duration_s=600.0) as running:
             with powerless(shop.stage.cluster, node):
                 wait_until(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e_failing import at_rest, primary, sentences, traffic_label
+from e2e_failing import at_rest, primary, sentences, traffic_label, with_a_peer
 from e2e_installing import FORESAIL_CHART, FORESAIL_OPTIONS
 from e2e_load import load, reconciled
 from e2e_operator import OperatorView
@@ -43,7 +43,7 @@ def test_a_zone_that_is_cut_off_is_shifted_and_comes_back_whole(
     zone = _zone_without_redis(shop.stage)
     _lead_from_outside(shifting, zone)
     with at_rest(shop) as live, shop.policy(zones={"shiftEnabled": True}):
-        inside = {one for one in live.endpoints() if one.node in _nodes(shop.stage, zone)}
+        inside = set(with_a_peer(live.endpoints(), _nodes(shop.stage, zone)))
         with load(shop.stage, tmp_path, rps=3.0, duration_s=180.0) as running:
             with _cut(shop.stage, zone):
                 wait_until("its pods to be taken out", lambda: _labels(shop, inside), until={"off"}.__eq__)
