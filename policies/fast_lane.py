@@ -255,7 +255,7 @@ def _holds_primary(seen: FastSeen, zone: str) -> bool:
 
 
 def _zone_answers(seen: FastSeen, verdicts: Mapping[str, bool | None], zone: str) -> bool:
-    """Nearly all pods of the zone that were asked do; where none is left since all were evicted, its nodes are Ready."""
+    """Nearly all pods of the zone that were asked do; where none is left, all evicted, its nodes are Ready."""
     inside = [verdicts[evidence.key(probe)] for probe in seen.probes if probe.zone == zone]
     if not inside:
         nodes = [node.ready for node in seen.nodes if node.zone == zone]
