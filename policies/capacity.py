@@ -96,7 +96,7 @@ def learn(state: CapacityState, seen: WorkloadSeen, policy: WorkloadPolicy, now_
     pods = [] if seen.rollout_in_progress else [pod for pod in seen.pods if _is_warm(pod, now_s)]
     if not pods:
         return state if limit_cores == state.limit_cores else replace(state, limit_cores=limit_cores)
-    points = _alike([(pod.rate_rps, pod.cpu_cores) for pod in pods if pod.rate_rps and pod.cpu_cores])
+    points = _alike([(pod.worked_rps, pod.cpu_cores) for pod in pods if pod.worked_rps and pod.cpu_cores])
     elapsed_s = 0.0 if state.updated_at_s is None else max(0.0, now_s - state.updated_at_s)
     moments, up, down, drifts = state.moments, state.drift_up, state.drift_down, state.drifts
     if points:

@@ -133,6 +133,12 @@ class PodSeen:
     latency_mean_s: float | None = None
     latency_p99_s: float | None = None
     cpu_cores: float | None = None
+    cpu_rate_rps: float | None = None  # requests over the window that `cpu_cores` is about; None: that of `rate_rps`
+
+    @property
+    def worked_rps(self) -> float | None:
+        """The requests that `cpu_cores` was spent on, per second."""
+        return self.rate_rps if self.cpu_rate_rps is None else self.cpu_rate_rps
 
     @property
     def ready(self) -> bool:

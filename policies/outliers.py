@@ -143,7 +143,7 @@ def _burning(pods: Sequence[PodSeen], limit_cores: float | None) -> Outlier | No
     """A pod whose CPU does not go into requests. It hurts nobody until its limit is reached, and then at once."""
     if limit_cores is None:
         return None
-    known = [(pod.cpu_cores, pod.rate_rps, pod) for pod in pods if pod.cpu_cores is not None and pod.rate_rps]
+    known = [(pod.cpu_cores, pod.worked_rps, pod) for pod in pods if pod.cpu_cores is not None and pod.worked_rps]
     if len(known) < 2:
         return None
     fair_rps = sum(rate_rps for _, rate_rps, _ in known) / len(known)

@@ -218,6 +218,7 @@ def _pod_with_metrics(pod: PodSeen, metrics: PodMetrics | None) -> PodSeen:
         rate_rps=metrics.rate_rps,
         error_ratio=metrics.error_ratio,
         latency_mean_s=metrics.latency_mean_s,
+        cpu_rate_rps=metrics.cpu_rate_rps,
         latency_p99_s=metrics.latency_p99_s,
         cpu_cores=metrics.cpu_cores,
     )

@@ -106,6 +106,16 @@ def test_idle_cpu_is_not_charged_to_requests_once_rates_differ() -> None:
     assert capacity(state).relative_error < 0.02
 
 
+def test_cpu_is_held_against_the_requests_of_its_own_window() -> None:
+    """Demand quadrupled a moment ago: the minute that CPU is a mean over hardly knows of it."""
+    quiet = after(10, serving(8.0))
+    surged = [replace(pod, rate_rps=32.0, cpu_rate_rps=pod.rate_rps) for pod in serving(8.0)]
+
+    assert capacity(after(3, surged, quiet, start_s=150.0)).rps == pytest.approx(capacity(quiet).rps, rel=0.02)
+    misled = [replace(pod, cpu_rate_rps=None) for pod in surged]
+    assert capacity(after(3, misled, quiet, start_s=150.0)).rps > 1.5 * capacity(quiet).rps
+
+
 def test_where_rates_hardly_differ_idle_cpu_makes_capacity_low_never_high() -> None:
     state = after(40, serving(10.0, pods=1))
 

@@ -24,6 +24,7 @@ from foresail.prometheus.demand_log import DemandLog
 from foresail.prometheus.demand_reading import at_the_end, chunk_steps, demand_span, figure_queries, read_custom
 from foresail.prometheus.filling import DAY_STEPS, Backlog, LastWeek
 from foresail.prometheus.joining import Joiner
+from foresail.prometheus.paces import Paces
 from foresail.prometheus.pod_answers import pod_metrics, pod_rows
 from foresail.prometheus.queries import EVERY_MINUTE, Plan, Question, plan
 from foresail.prometheus.reasons import UnknownReason
@@ -67,6 +68,7 @@ class PrometheusMetrics:
         self._signals = SignalLog(self._reading.signal_points, SIGNAL_STEP_S)
         self._backlog, self._week = Backlog(self._reading), LastWeek(self._reading)
         self._coverage = Coverage(self._reading)
+        self._paces = Paces()
         self._unfilled: tuple[str, ...] = ()
         self._answered_step: int | None = None  # newest step of demand that was answered
         self._memory: Frame | None = None  # of the newest minute
@@ -208,10 +210,15 @@ class PrometheusMetrics:
         memory = self._memory if asker.answered else None
         rows = pod_rows((pods, cpu, memory, pod_latency), self._joiner, self._reading)
         self._count(rows.problems)
-        self.pods = MappingProxyType(pod_metrics(rows))
+        self.pods = MappingProxyType(self._paced(pod_metrics(rows), step))
         counted = any(pod.rate_rps is not None or pod.cpu_cores is not None for pod in self.pods.values())
         if counted or any(one != _NOTHING for one in self.workloads.values()):
             self._known_at_s = newest.end_s
+
+    def _paced(self, pods: Mapping[str, PodMetrics], step: int) -> Mapping[str, PodMetrics]:
+        steps = round(self._reading.container_window_s / DEMAND_STEP_S)
+        self._paces.note(step, {name: pod.rate_rps for name, pod in pods.items()}, steps)
+        return {name: replace(pod, cpu_rate_rps=self._paces.mean_rps(name, steps)) for name, pod in pods.items()}
 
     def _remember(self, table: DemandTable, pods: Frame | None, span: Span) -> None:
         uncovered = self._coverage.lacking(pods, self._joiner)

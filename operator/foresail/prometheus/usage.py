@@ -12,7 +12,6 @@ from foresail.prometheus.expressions import (
     container_rate,
     fresh,
     most_by_pod,
-    rate,
     tagged,
     total_by_pod,
 )
@@ -25,12 +24,12 @@ _WHOLE_POD = ('container=""', 'pod!=""')  # runtimes that name no containers
 
 
 def cpu(scope: Scope) -> Iterator[str]:
-    """Cores."""
+    """Cores, over one window whoever counted them: it is known what requests they belong to."""
     metric = "container_cpu_usage_seconds_total"
     arms = (
         total_by_pod(container_rate(scope.of(metric, *_CONTAINER), scope), scope),
         most_by_pod(container_rate(scope.of(metric, *_WHOLE_POD), scope), scope),
-        total_by_pod(rate(scope.of("process_cpu_seconds_total", 'pod!=""'), scope), scope),
+        total_by_pod(container_rate(scope.of("process_cpu_seconds_total", 'pod!=""'), scope), scope),
     )
     yield tagged(f"({any_of(arms)})", USAGE, "cpu_cores")
 

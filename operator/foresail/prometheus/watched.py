@@ -89,6 +89,7 @@ class PodMetrics:
     latency_p99_s: float | None = None
     cpu_cores: float | None = None
     memory_mib: float | None = None
+    cpu_rate_rps: float | None = None  # requests over the window of `cpu_cores`, which is longer than a step
 
 
 @dataclass(frozen=True, slots=True)
