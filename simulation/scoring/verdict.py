@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from simulation.scoring.scoreboard import Score
 from simulation.scoring.summary import Summary
 
 #: Downtimes closer than this are called equal.
@@ -27,11 +30,15 @@ def verdict(summary: Summary) -> str:
         return f"No run of {ours} finished: there is nothing to compare."
     if ours == summary.baseline:
         return f"{ours} was down for {_seconds(down)} at {_pods(pods)} pod-hours; no other arm was asked for."
-    theirs_down, theirs_pods = summary.mean(summary.baseline, "downtime_s"), summary.mean(summary.baseline, "pod_hours")
-    if theirs_down is None or theirs_pods is None:
-        return (
-            f"{ours} was down for {_seconds(down)} at {_pods(pods)} pod-hours; no run of {summary.baseline} finished."
-        )
+    pairs = _pairs(summary, ours)
+    if not pairs:
+        alone = f"{ours} was down for {_seconds(down)} at {_pods(pods)} pod-hours;"
+        if summary.mean(summary.baseline, "downtime_s") is None:
+            return f"{alone} no run of {summary.baseline} finished."
+        return f"{alone} no pair with {summary.baseline} finished."
+    # Over the pairs alone: a run whose counterpart failed would compare one scenario with another.
+    down, theirs_down = (_mean(one.downtime_s for one in side) for side in zip(*pairs, strict=True))
+    pods, theirs_pods = (_mean(one.pod_hours for one in side) for side in zip(*pairs, strict=True))
     cost = _cost(pods, theirs_pods)
     if abs(down - theirs_down) < SAME_S:
         return f"{ours} and {summary.baseline} were both down for {_seconds(theirs_down)}; {ours} did it at {cost}."
@@ -40,6 +47,18 @@ def verdict(summary: Summary) -> str:
         f"{ours} was down for {_seconds(down)}, {_factor(summary, ours, down, theirs_down)}{word} than "
         f"{summary.baseline} ({_seconds(theirs_down)}), at {cost}.{_certainty(summary, ours)}"
     )
+
+
+def _pairs(summary: Summary, ours: str) -> list[tuple[Score, Score]]:
+    """Runs of both arms under the same scenario and seed."""
+    theirs = {(score.scenario, score.seed): score for score in summary.scores if score.arm == summary.baseline}
+    own = [score for score in summary.scores if score.arm == ours]
+    return [(score, theirs[score.scenario, score.seed]) for score in own if (score.scenario, score.seed) in theirs]
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = list(values)
+    return sum(known) / len(known)
 
 
 def _factor(summary: Summary, ours: str, down: float, theirs: float) -> str:

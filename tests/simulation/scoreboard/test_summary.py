@@ -60,6 +60,21 @@ def test_the_verdict_says_by_how_much_and_at_what_cost(summary):
     )
 
 
+def test_the_verdict_is_about_pairs_even_where_runs_are_missing(made_run, made_scenario):
+    def made(arm, seed, seconds, pod_hours):
+        hurt = dict.fromkeys(range(30, 30 + seconds), 5) if seconds else {}
+        return score(made_run(seconds=100, arm=arm, seed=seed, failed=hurt, pod_hours=pod_hours))
+
+    ours, theirs, alone = made("foresail", 1, 0, 2.2), made("hpa-tuned", 1, 11, 2.0), made("hpa-tuned", 2, 0, 1.0)
+    arms = ["hpa-tuned", "foresail"]
+
+    said = verdict(summarise([made_scenario(100)], arms, [1, 2], [ours, theirs, alone]))
+    assert "100 % less than hpa-tuned (20 s), at 10 % higher cost (2.2 against 2.0 pod-hours)" in said
+
+    said = verdict(summarise([made_scenario(100)], arms, [1, 2], [ours, alone]))
+    assert said == "foresail was down for 0 s at 2.2 pod-hours; no pair with hpa-tuned finished."
+
+
 def test_the_verdict_admits_when_ours_is_worse(made_run, made_scenario):
     scores = [
         score(made_run(arm="hpa-tuned", failed=dict.fromkeys(range(10, 50), 5))),
