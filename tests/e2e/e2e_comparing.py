@@ -16,6 +16,7 @@ KINDS = (
 _BY_THEMSELVES = (*(f"shop-postgres-{part}" for part in ("config", "leader", "failover", "sync")), "sh.helm.release.")
 _KUBERNETES = ("deployment.kubernetes.io/", "autoscaling.alpha.kubernetes.io/")
 _PATRONI = "status"  # its annotation of members, with the position in the log
+_PLACE = "topology.kubernetes.io/"  # of the node that a pod came to, which changes by itself as well
 _RELEASE = "app.kubernetes.io/instance"
 
 
@@ -31,7 +32,7 @@ def objects(kubectl: Kubectl, namespace: str, without_release: str = "") -> dict
         if meta["name"].startswith(_BY_THEMSELVES) or meta.get("labels", {}).get(_RELEASE, "nobody") == without_release:
             continue
         found[f"{kind} {_name(item)}"] = {
-            "labels": meta.get("labels", {}),
+            "labels": {k: v for k, v in meta.get("labels", {}).items() if not (kind == "Pod" and k.startswith(_PLACE))},
             "annotations": dict(_annotations(meta)),
             **{part: item[part] for part in ("data", "rules", "subjects", "roleRef") if part in item},
             **({"spec": _spec(item)} if kind != "Pod" else {}),
