@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from statistics import fmean
 
-from simulation.scoring.scoreboard import Score
+from simulation.scoring.scoreboard import Figures
 from simulation.scoring.summary import Summary
 
 #: Downtimes closer than this are called equal.
@@ -37,37 +37,32 @@ def verdict(summary: Summary) -> str:
             return f"{alone} no run of {summary.baseline} finished."
         return f"{alone} no pair with {summary.baseline} finished."
     # Over the pairs alone: a run whose counterpart failed would compare one scenario with another.
-    down, theirs_down = (_mean(one.downtime_s for one in side) for side in zip(*pairs, strict=True))
-    pods, theirs_pods = (_mean(one.pod_hours for one in side) for side in zip(*pairs, strict=True))
+    down, theirs_down = (fmean(one.downtime_s for one in side) for side in zip(*pairs, strict=True))
+    pods, theirs_pods = (fmean(one.pod_hours for one in side) for side in zip(*pairs, strict=True))
     cost = _cost(pods, theirs_pods)
     if abs(down - theirs_down) < SAME_S:
         return f"{ours} and {summary.baseline} were both down for {_seconds(theirs_down)}; {ours} did it at {cost}."
     word = "less" if down < theirs_down else "more"
     return (
-        f"{ours} was down for {_seconds(down)}, {_factor(summary, ours, down, theirs_down)}{word} than "
+        f"{ours} was down for {_seconds(down)}, {_factor(down, theirs_down)}{word} than "
         f"{summary.baseline} ({_seconds(theirs_down)}), at {cost}.{_certainty(summary, ours)}"
     )
 
 
-def _pairs(summary: Summary, ours: str) -> list[tuple[Score, Score]]:
-    """Runs of both arms under the same scenario and seed."""
+def _pairs(summary: Summary, ours: str) -> list[tuple[Figures, Figures]]:
+    """Of runs of both arms under the same scenario and seed."""
     theirs = {(score.scenario, score.seed): score for score in summary.scores if score.arm == summary.baseline}
     own = [score for score in summary.scores if score.arm == ours]
-    return [(score, theirs[score.scenario, score.seed]) for score in own if (score.scenario, score.seed) in theirs]
+    return [
+        (score.figures, theirs[score.scenario, score.seed].figures)
+        for score in own
+        if (score.scenario, score.seed) in theirs
+    ]
 
 
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return sum(known) / len(known)
-
-
-def _factor(summary: Summary, ours: str, down: float, theirs: float) -> str:
-    ratio = summary.comparison(ours, summary.baseline, "downtime_s").ratio
-    if ratio is None:
-        return ""
-    if down < theirs:
-        return f"{100 * (1 - ratio):.0f} % "
-    return f"{100 * (ratio - 1):.0f} % "
+def _factor(down: float, theirs: float) -> str:
+    """Nothing where the baseline was never down: there is no share of nothing."""
+    return f"{100 * abs(1 - down / theirs):.0f} % " if theirs > 0.0 else ""
 
 
 def _certainty(summary: Summary, ours: str) -> str:
