@@ -65,7 +65,7 @@ def test_an_uninstall_leaves_the_shop_as_it_was(
 
         assert shop.marked() == []
         assert differences(as_it_was, objects(shop.stage.kubectl, SHOP)) == []
-        assert operator.pods() == []
+        wait_until("its pods to have ended", operator.pods, until=lambda pods: pods == [])
     finally:
         install_everything(operator.stage)
         operator.wait_for_lead()
