@@ -19,6 +19,7 @@ from chaos.experiments.injecting.stage import Verbs
 from chaos.experiments.injecting.verbs import Switch
 from chaos.experiments.live.api_reader import api_reader
 from chaos.experiments.live.books import ShopBooks
+from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.live.fault_endpoint import MANAGEMENT_PORT, Door, HttpShopFaults
 from chaos.experiments.live.installer import HelmInstaller, Releases
 from chaos.experiments.live.keda_installation import KedaInstallation
@@ -102,10 +103,8 @@ def _observer(site: Site, places: ShopPlaces, ways: Ways, workloads: KubeWorkloa
             return []
 
     def prometheus() -> str:
-        try:
+        with cluster_failures_as(RunFailed, "Prometheus is out of reach: {}"):
             return ways.url(PROMETHEUS if site.own_prometheus else f"{places.service_ip(f'{SHOP}-prometheus')}:9090")
-        except ClusterFailed as error:
-            raise RunFailed(f"Prometheus is out of reach: {error}") from error
 
     rows = PrometheusRows(prometheus, SHOP, SHOP)
     return LiveObserver(workloads, rows, decisions_of(operators))
@@ -131,10 +130,8 @@ def _releases(site: Site) -> Releases:
 
 
 def _storefront(places: ShopPlaces, ways: Ways) -> str:
-    try:
+    with cluster_failures_as(RunFailed, "the shop's entry is out of reach: {}"):
         return ways.url(places.storefront())
-    except ClusterFailed as error:
-        raise RunFailed(f"the shop's entry is out of reach: {error}") from error
 
 
 def _patient(kubectl: Kubectl) -> Any:

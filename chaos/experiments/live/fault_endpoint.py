@@ -9,8 +9,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import quote
 
-from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.injecting.verbs import LivePod, ShopFault
+from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.problems import VerbFailed
 
 MANAGEMENT_PORT = 9090
@@ -51,10 +51,8 @@ class HttpShopFaults:
         return None if state is None else bool(state.get("active"))
 
     def end(self, pod: str, name: str) -> None:
-        try:
+        with cluster_failures_as(VerbFailed):
             address = self.address_of(pod)
-        except ClusterFailed as error:
-            raise VerbFailed(str(error)) from error
         self._ask("DELETE", pod, address, name)
 
     def _ask(
@@ -63,10 +61,8 @@ class HttpShopFaults:
         """The state in the answer; None for a pod that has no address, or none any more."""
         if address is None:
             return None
-        try:
+        with cluster_failures_as(VerbFailed):
             door, token = self.door_to(address), self.token()
-        except ClusterFailed as error:
-            raise VerbFailed(str(error)) from error
         connection = HTTPConnection(door.host, door.port, timeout=TIMEOUT_S)
         headers = {"Authorization": f"Bearer {token}"}
         try:

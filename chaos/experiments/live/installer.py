@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.arms import LiveArm, hpa_values
 from chaos.experiments.keda import scaled_objects
+from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.live.keda_installation import KedaInstallation
 from chaos.experiments.live_plan import LivePlan
 from chaos.experiments.operator_side import operator_values, policy_patch, resilience_values
@@ -23,6 +22,7 @@ from forecasting.forecast import DeclaredEvent
 #: A program of people's, run with these words; `given` is its standard input. Raises `ClusterFailed`.
 Program = Callable[..., str]
 READY_LIMIT = "8m"
+_NOT_INSTALLED = "the arm could not be installed: {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class HelmInstaller:
         releases, topology = self.releases, plan.scenario.topology
         scaled = scaled_objects(arm, topology, releases.shop, releases.shop, releases.prometheus_url)
         if scaled:
-            with _failing_the_run():
+            with cluster_failures_as(RunFailed, _NOT_INSTALLED):
                 self.keda.check()
         self._asked(self.kubectl, "wait", "node", "--all", "--for=condition=Ready", f"--timeout={READY_LIMIT}")
         self.tear_down()
         self._make_namespaces()
         if scaled:
-            with _failing_the_run():
+            with cluster_failures_as(RunFailed, _NOT_INSTALLED):
                 self.keda.begin()
         operator = operator_values(arm, releases.shop, releases.credentials, releases.prometheus_url)
         if operator is not None:
@@ -92,7 +92,7 @@ class HelmInstaller:
     def tear_down(self) -> None:
         """The shop first, with its floors, which would come down a step a minute. The operator's farewell is left out:
         it has no rights to a shop that is gone, and no arm may cordon nodes."""
-        with _failing_the_run():
+        with cluster_failures_as(RunFailed, _NOT_INSTALLED):
             self.keda.remove()
         for release, further in ((self.releases.shop, ()), (self.releases.operator, ("--no-hooks",))):
             words = ("--ignore-not-found", "--wait", f"--timeout={READY_LIMIT}", *further)
@@ -100,7 +100,7 @@ class HelmInstaller:
             self._asked(self.kubectl, "delete", "namespace", release, "--ignore-not-found", f"--timeout={READY_LIMIT}")
 
     def _scale_by_keda(self, scaled: Sequence[Mapping[str, Any]]) -> None:
-        with _failing_the_run():
+        with cluster_failures_as(RunFailed, _NOT_INSTALLED):
             self.keda.finish()
             self._apply(scaled)
             self.keda.until_it_scales(self.releases.shop)
@@ -120,13 +120,5 @@ class HelmInstaller:
         self._asked(self.kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", given=body)
 
     def _asked(self, program: Program, *words: str, given: str | None = None) -> None:
-        with _failing_the_run():
+        with cluster_failures_as(RunFailed, _NOT_INSTALLED):
             program(*words, given=given)
-
-
-@contextmanager
-def _failing_the_run() -> Iterator[None]:
-    try:
-        yield
-    except ClusterFailed as error:
-        raise RunFailed(f"the arm could not be installed: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from chaos.clusters.cluster import ClusterFailed
 from chaos.experiments.injecting.verbs import LivePod
+from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.measured.rows import WorkloadRow
 from chaos.experiments.problems import VerbFailed
 from chaos.experiments.shop_map import ROLES, STORES
@@ -42,10 +43,8 @@ class KubePods:
 
     def kill(self, pod: str) -> None:
         words = ("delete", "pod", pod, "--grace-period=0", "--force", "--ignore-not-found", "--wait=false")
-        try:
+        with cluster_failures_as(VerbFailed):
             self.kubectl("-n", self.namespace, *words)
-        except ClusterFailed as error:
-            raise VerbFailed(str(error)) from error
 
     def primary(self, service: str) -> str | None:
         """The pod that Patroni labelled so and that runs; two of them, in the middle of a failover, are none."""
@@ -53,10 +52,8 @@ class KubePods:
         return str(found[0]["metadata"]["name"]) if len(found) == 1 else None
 
     def _living(self, service: str) -> list[Object]:
-        try:
+        with cluster_failures_as(VerbFailed):
             return [pod for pod in self.reader.items(self.namespace, "Pod", f"{COMPONENT}={service}") if lives(pod)]
-        except ClusterFailed as error:
-            raise VerbFailed(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from chaos.clusters.cluster import Cluster, ClusterFailed
+from chaos.clusters.cluster import Cluster
+from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.problems import VerbFailed
 
 
@@ -16,26 +16,25 @@ class ProviderMachines:
     cluster: Cluster
 
     def kill_node(self, node: str) -> None:
-        _asked(self.cluster.kill_node, node)
+        with cluster_failures_as(VerbFailed):
+            self.cluster.kill_node(node)
 
     def start_node(self, node: str) -> None:
-        _asked(self.cluster.start_node, node)
+        with cluster_failures_as(VerbFailed):
+            self.cluster.start_node(node)
 
     def kill_zone(self, zone: str) -> None:
-        _asked(self.cluster.kill_zone, zone)
+        with cluster_failures_as(VerbFailed):
+            self.cluster.kill_zone(zone)
 
     def start_zone(self, zone: str) -> None:
-        _asked(self.cluster.start_zone, zone)
+        with cluster_failures_as(VerbFailed):
+            self.cluster.start_zone(zone)
 
     def cut_zone(self, zone: str) -> None:
-        _asked(self.cluster.cut_zone, zone)
+        with cluster_failures_as(VerbFailed):
+            self.cluster.cut_zone(zone)
 
     def heal_zone(self, zone: str) -> None:
-        _asked(self.cluster.heal_zone, zone)
-
-
-def _asked(verb: Callable[[str], None], name: str) -> None:
-    try:
-        verb(name)
-    except ClusterFailed as error:
-        raise VerbFailed(str(error)) from error
+        with cluster_failures_as(VerbFailed):
+            self.cluster.heal_zone(zone)

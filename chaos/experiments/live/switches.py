@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.clusters.cluster import Cluster, ClusterFailed
+from chaos.clusters.cluster import Cluster
+from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.live.kube import Kubectl
 from chaos.experiments.problems import VerbFailed
 
@@ -22,10 +22,12 @@ class HungProgram:
     program: str
 
     def off(self) -> None:
-        _asked(self.cluster.hang_program, self.program)
+        with cluster_failures_as(VerbFailed):
+            self.cluster.hang_program(self.program)
 
     def on(self) -> None:
-        _asked(self.cluster.resume_program, self.program)
+        with cluster_failures_as(VerbFailed):
+            self.cluster.resume_program(self.program)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +69,6 @@ class ScaledToZero:
         _patched(self.kubectl, self.namespace, f"deployment/{self.name}", {"spec": {"replicas": replicas}})
 
 
-def _asked(verb: Callable[[str], None], program: str) -> None:
-    try:
-        verb(program)
-    except ClusterFailed as error:
-        raise VerbFailed(str(error)) from error
-
-
 def _patched(kubectl: Kubectl, namespace: str, what: str, patch: dict[str, Any]) -> None:
-    try:
+    with cluster_failures_as(VerbFailed):
         kubectl("-n", namespace, "patch", what, "--type=merge", "-p", json.dumps(patch))
-    except ClusterFailed as error:
-        raise VerbFailed(str(error)) from error
