@@ -11,6 +11,7 @@ from typing import Any
 
 from chaos.experiments.arms import LiveArm, hpa_values
 from chaos.experiments.keda import scaled_objects
+from chaos.experiments.live.applying import READY_LIMIT, apply
 from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.live.keda_installation import KedaInstallation
 from chaos.experiments.live_plan import LivePlan
@@ -21,7 +22,6 @@ from forecasting.forecast import DeclaredEvent
 
 #: A program of people's, run with these words; `given` is its standard input. Raises `ClusterFailed`.
 Program = Callable[..., str]
-READY_LIMIT = "8m"
 _NOT_INSTALLED = "the arm could not be installed: {}"
 
 
@@ -102,22 +102,21 @@ class HelmInstaller:
     def _scale_by_keda(self, scaled: Sequence[Mapping[str, Any]]) -> None:
         with cluster_failures_as(RunFailed, _NOT_INSTALLED):
             self.keda.finish()
-            self._apply(scaled)
+            apply(self.kubectl, scaled)
             self.keda.until_it_scales(self.releases.shop)
 
     def _make_namespaces(self) -> None:
         names = (self.releases.shop, self.releases.operator)
-        self._apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names])
+        with cluster_failures_as(RunFailed, _NOT_INSTALLED):
+            apply(
+                self.kubectl, ({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names)
+            )
 
     def _install(self, name: str, chart: Path, values: Mapping[str, Any], wait: bool) -> None:
         words = ["upgrade", "--install", name, str(chart), "-n", name, "-f", "-"]
         if wait:
             words += ["--wait", f"--timeout={READY_LIMIT}"]
         self._asked(self.helm, *words, given=json.dumps(values))
-
-    def _apply(self, manifests: Sequence[Mapping[str, Any]]) -> None:
-        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
-        self._asked(self.kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", given=body)
 
     def _asked(self, program: Program, *words: str, given: str | None = None) -> None:
         with cluster_failures_as(RunFailed, _NOT_INSTALLED):

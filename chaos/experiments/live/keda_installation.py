@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from chaos.clusters.cluster import ClusterFailed
+from chaos.experiments.live.applying import READY_LIMIT, apply
 from chaos.experiments.live.keda_manifests import (
     ADAPTER,
     API_SERVICE,
@@ -21,7 +22,6 @@ from chaos.experiments.live.keda_manifests import (
     is_adapter,
 )
 
-READY_LIMIT = "8m"
 _MINIMAL = "config/minimal"  # without admission webhooks
 _OURS = "=".join(MARK)
 _EVERYWHERE = "apiservices,customresourcedefinitions,clusterroles,clusterrolebindings,namespaces"
@@ -52,12 +52,12 @@ class KedaInstallation:
 
     def begin(self) -> None:
         """All but the adapter, which would fall again and again for as long as the operator has made no certificate."""
-        self._apply(one for one in self._manifests() if not is_adapter(one))
+        apply(self.kubectl, (one for one in self._manifests() if not is_adapter(one)))
 
     def finish(self) -> None:
         """Until the API server gets metrics from it. `begin` must have been called."""
         self._ready(OPERATOR)
-        self._apply(one for one in self._manifests() if is_adapter(one))
+        apply(self.kubectl, (one for one in self._manifests() if is_adapter(one)))
         self._ready(ADAPTER)
         self.kubectl("wait", f"apiservice/{API_SERVICE}", "--for=condition=Available", f"--timeout={READY_LIMIT}")
 
@@ -97,10 +97,6 @@ class KedaInstallation:
             raise ClusterFailed("KEDA is not built")
         told = self.kubectl("kustomize", str(self.built / _MINIMAL))
         return installable(yaml.load_all(told, Loader=yaml.CSafeLoader), self.image)
-
-    def _apply(self, manifests: Iterable[Mapping[str, Any]]) -> None:
-        body = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
-        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=body)
 
     def _ready(self, deployment: str) -> None:
         self.kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{deployment}", f"--timeout={READY_LIMIT}")
