@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chaos.calibration.observed import WINDOW_S, Observed
+from chaos.calibration.observed import Observed
 from chaos.comparison.played import PROBES
+from chaos.experiments.measured.rows import RATE_WINDOW_S
 from chaos.experiments.shop_map import ENTERS_AT
 from forecasting.forecast import Floats
 from simulation.topology import RequestClassSpec, Topology
@@ -63,9 +64,11 @@ class Counted:
         where the window reaches out of the load."""
         of_entry = np.array([implied_by[name][service] if name in implied_by else 0.0 for name in self.names])
         sums = np.concatenate(([0.0], np.cumsum(of_entry[self.entries])))
-        ends, begins = (np.searchsorted(self.times_s, moments, side="right") for moments in (at_s, at_s - WINDOW_S))
-        inside = (at_s - WINDOW_S >= self.times_s[0]) & (at_s <= self.times_s[-1])
-        return np.where(inside, (sums[ends] - sums[begins]) / WINDOW_S, np.nan)
+        ends, begins = (
+            np.searchsorted(self.times_s, moments, side="right") for moments in (at_s, at_s - RATE_WINDOW_S)
+        )
+        inside = (at_s - RATE_WINDOW_S >= self.times_s[0]) & (at_s <= self.times_s[-1])
+        return np.where(inside, (sums[ends] - sums[begins]) / RATE_WINDOW_S, np.nan)
 
 
 def counted(run: Observed) -> Counted | None:
@@ -89,5 +92,5 @@ def _healthy(run: Observed) -> Iterator[int]:
         failed[number] += request.bad
     for number, count in came.items():
         well = all(failed[one] <= FAILED_RATIO * came[one] for one in (number - 1, number))
-        if count and well and run.calm(number * BIN_S - WINDOW_S, (number + 1) * BIN_S):
+        if count and well and run.calm(number * BIN_S - RATE_WINDOW_S, (number + 1) * BIN_S):
             yield number

@@ -16,8 +16,6 @@ from chaos.load.records import Record, Verdict, read_records
 
 #: What a fault did is felt for so long after its end; measured times leave it out.
 AFTER_S = 60.0
-#: A rate by Prometheus is about so many seconds before its time.
-WINDOW_S = 15.0
 #: Requests that reached the shop, each counted once.
 SENT = frozenset({Verdict.OK, Verdict.REJECTED, Verdict.FAILED})
 

@@ -11,12 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.experiments.measured.rows import PodRow, ServiceRow
+from chaos.experiments.measured.rows import CPU_WINDOW_S, RATE_WINDOW_S, PodRow, ServiceRow
 from chaos.experiments.problems import RunFailed
 from chaos.experiments.shop_map import ROLES, STORES
 
-WINDOW = "15s"  # three scrapes of the chart's Prometheus
-CPU_WINDOW = "30s"  # kubelets look at containers every 10 to 15 s
 TIMEOUT_S = 30.0
 _SERVED = "http_server_request_duration_seconds"
 _FAILED = 'status=~"5.."'
@@ -63,7 +61,7 @@ class PrometheusRows:
         )
         containers = f'namespace="{self.namespace}",container!=""'
         used = self._values(
-            f"sum by(pod)(rate(container_cpu_usage_seconds_total{{{containers}}}[{CPU_WINDOW}]))",
+            f"sum by(pod)(rate(container_cpu_usage_seconds_total{{{containers}}}[{CPU_WINDOW_S:g}s]))",
             ("pod",),
             first_s,
             last_s,
@@ -82,7 +80,7 @@ class PrometheusRows:
         """Rates of the shop's own requests, each with the role of its pod as `component`."""
         pods = f"{self.release}-({'|'.join(ROLES)})-.+"
         chosen = ",".join((f'namespace="{self.namespace}"', f'pod=~"{pods}"', 'route!~"/-/.*"', *matchers))
-        rate = f"rate({_SERVED}_{suffix}{{{chosen}}}[{WINDOW}])"
+        rate = f"rate({_SERVED}_{suffix}{{{chosen}}}[{RATE_WINDOW_S:g}s])"
         return f'label_replace({rate},"component","$1","pod","{pods}")'
 
     def _values(

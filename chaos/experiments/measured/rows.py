@@ -13,6 +13,10 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from chaos.experiments.problems import FolderInvalid
 
+#: What rates by Prometheus are means over: three scrapes of the chart's; kubelets look at containers every 10 to 15 s.
+RATE_WINDOW_S = 15.0
+CPU_WINDOW_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadRow:
