@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from chaos.clusters.api_client import api_client
 from chaos.clusters.bare.pod_processes import kill_containers
 from chaos.operator_bench.failover import FailoverFailed, How
 
@@ -70,9 +71,7 @@ class InstalledOperator:
 
 @contextmanager
 def installed_operator(kubeconfig: Path, namespace: str) -> Iterator[InstalledOperator]:
-    configuration = client.Configuration()
-    config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-    with client.ApiClient(configuration) as api:
+    with api_client(kubeconfig) as api:
         yield InstalledOperator(api, namespace)
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from chaos.clusters.api_client import api_client
 from chaos.operator_bench.rotation import Endpoint
 
 TRAFFIC = "foresail.dev/traffic"
@@ -141,7 +142,5 @@ class LiveShop:
 
 @contextmanager
 def live_shop(kubeconfig: Path) -> Iterator[LiveShop]:
-    configuration = client.Configuration()
-    config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-    with client.ApiClient(configuration) as api:
+    with api_client(kubeconfig) as api:
         yield LiveShop(api)

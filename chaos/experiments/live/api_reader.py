@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from chaos.clusters.api_client import api_client
 from chaos.clusters.cluster import ClusterFailed
 
 TIMEOUT_S = 2.0
@@ -52,8 +53,5 @@ class ApiReader:
 
 @contextmanager
 def api_reader(kubeconfig: Path) -> Iterator[ApiReader]:
-    configuration = client.Configuration()
-    configuration.retries = False  # the next look is a second away
-    config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
-    with client.ApiClient(configuration) as api:
+    with api_client(kubeconfig, retries=False) as api:  # the next look is a second away
         yield ApiReader(api)
