@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chaos.clusters.cluster import ClusterFailed
 from chaos.clusters.folders import ClusterFolders
 from chaos.clusters.processes import Word, run
 
@@ -39,6 +40,14 @@ class Helm:
         homes = {f"HELM_{kind}_HOME": str(self.home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
         environment = {**os.environ, **homes, "KUBECONFIG": str(self.kubeconfig)}
         return run(self.program, *words, environment=environment, given=given, limit_s=limit_s)
+
+
+def built_helm(folders: ClusterFolders, environment: Mapping[str, str]) -> Path:
+    """Raises `ClusterFailed` where it is not built."""
+    helm = helm_program(folders, environment)
+    if not helm.is_file():
+        raise ClusterFailed("helm is not built: run `sh charts/build-tools.sh` (once, some minutes; needs Go)")
+    return helm
 
 
 def helm_program(folders: ClusterFolders, environment: Mapping[str, str]) -> Path:

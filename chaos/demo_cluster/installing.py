@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos.clusters.bare.addresses import PROMETHEUS
-from chaos.clusters.cluster import Cluster, ClusterFailed
+from chaos.clusters.charts import CHARTS, check_charts
+from chaos.clusters.cluster import Cluster
 from chaos.clusters.folders import ClusterFolders
 from chaos.clusters.images.current import current_image
 from chaos.clusters.images.recipes import RECIPES
@@ -21,14 +22,12 @@ Say = Callable[[str], None]
 SHOP, OPERATOR = "shop", "foresail"
 GATEWAY_CPU = "120m"
 GATEWAY_CARRIES_RPS = 14  # of that much CPU, at the 8.5 ms that a request was seen to cost
-_CHARTS = Path(__file__).parents[2] / "charts"
 _LEAD_LIMIT_S = 180.0
 
 
 def brought_up(name: str, folders: ClusterFolders, home: Path, say: Say) -> tuple[Cluster, Tools]:
     """The cluster, with both charts installed and an operator that leads. Raises `ClusterFailed`, `ImageInvalid`."""
-    if not _CHARTS.is_dir():
-        raise ClusterFailed("the charts are not here: run this from a checkout of the repository")
+    check_charts()
     say("images: built only where their sources have changed")
     images = tuple(current_image(recipe, folders.images) for recipe in RECIPES.values())
     cluster = bare_cluster(ClusterPlan(name=name, prometheus=True, images=images), folders, say)
@@ -58,15 +57,15 @@ def _install(tools: Tools, say: Say) -> None:
         *("--set", f"credentials[0].namespace={SHOP}", "--set", "credentials[0].existingSecret=shop-operator"),
     )
     # Without waiting: its pods wait for the shop's Secret, and the shop's policy for its resource definition.
-    tools.helm("upgrade", "--install", "foresail", _CHARTS / "foresail", "-n", OPERATOR, *operator)
+    tools.helm("upgrade", "--install", "foresail", CHARTS / "foresail", "-n", OPERATOR, *operator)
     say("installing the shop: PostgreSQL is made and filled first")
     shop: tuple[Word, ...] = (
-        *("-f", _CHARTS / "demo-shop" / "values-tiny.yaml", "--set", "prometheus.install=off"),
+        *("-f", CHARTS / "demo-shop" / "values-tiny.yaml", "--set", "prometheus.install=off"),
         *("--set", "hpa.profile=lean", "--set", "resilience.mode=Enforce"),
         # So small that a sale of a few requests per second needs more of them, on a machine of two cores.
         *("--set", f"roles.gateway.resources.limits.cpu={GATEWAY_CPU}"),
         *("--set", f"roles.gateway.capacityPriorRequestsPerSecond={GATEWAY_CARRIES_RPS}"),
         *("--set", f"resilience.operatorNamespace={OPERATOR}", "--wait", "--timeout=9m"),
     )
-    tools.helm("upgrade", "--install", "shop", _CHARTS / "demo-shop", "-n", SHOP, *shop)
+    tools.helm("upgrade", "--install", "shop", CHARTS / "demo-shop", "-n", SHOP, *shop)
     tools.kubectl(*("rollout", "status", "-n", OPERATOR, "deployment/foresail", "--timeout=240s"), limit_s=250.0)

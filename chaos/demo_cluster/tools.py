@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.clusters.clients import Helm, Kubectl, helm_program
-from chaos.clusters.cluster import Cluster, ClusterFailed
+from chaos.clusters.clients import Helm, Kubectl, built_helm
+from chaos.clusters.cluster import Cluster
 from chaos.clusters.folders import ClusterFolders
 from chaos.clusters.processes import Word
 from chaos.clusters.programs import programs_folder
@@ -27,8 +27,6 @@ class Tools:
 
 def tools_for(cluster: Cluster, folders: ClusterFolders, environment: Mapping[str, str], home: Path) -> Tools:
     """Raises `ClusterFailed` where a program is not built. `home` is for helm's own files."""
-    helm = helm_program(folders, environment)
-    if not helm.is_file():
-        raise ClusterFailed("helm is not built: run `sh charts/build-tools.sh` (once, some minutes; needs Go)")
+    helm = built_helm(folders, environment)
     kubectl = Kubectl(programs_folder(folders) / "kubectl", cluster.kubeconfig)
     return Tools(kubectl, Helm(helm, cluster.kubeconfig, home))

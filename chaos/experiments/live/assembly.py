@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from chaos.clusters.bare.addresses import PROMETHEUS
+from chaos.clusters.charts import CHARTS
 from chaos.clusters.clients import Helm, Kubectl
 from chaos.clusters.cluster import Cluster, ClusterFailed
 from chaos.clusters.images.recipes import KEDA
@@ -37,7 +38,6 @@ from chaos.load.probe import ProbePlan
 from chaos.load.run import run_load
 from simulation.scenario import FaultKind
 
-CHARTS = Path(__file__).parents[3] / "charts"
 SHOP, OPERATOR = "shop", "foresail"
 OPERATOR_REPLICAS = 2
 _LONG_S = 600.0  # that an installation or an end of a namespace may take

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.clusters.clients import Helm, Kubectl, helm_program
-from chaos.clusters.cluster import ClusterFailed
+from chaos.clusters.charts import check_charts
+from chaos.clusters.clients import Helm, Kubectl, built_helm
 from chaos.clusters.images.current import current_image
 from chaos.clusters.images.recipes import KEDA, RECIPES
 from chaos.clusters.on_demand import KEDA as KEDAS_PROGRAMS
@@ -17,7 +17,7 @@ from chaos.clusters.on_demand import ready_set
 from chaos.clusters.plan import ClusterPlan, Timers
 from chaos.clusters.programs import programs_folder
 from chaos.clusters.providers import BARE, folders_here, make_cluster, running_cluster
-from chaos.experiments.live.assembly import CHARTS, Site
+from chaos.experiments.live.assembly import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,8 @@ def site(
     """Up inside the block. `home` is for helm's own files. Raises `ClusterFailed`, `ImageInvalid`, `PlanInvalid`."""
     folders = folders_here(environment)
     keda = ready_set(folders, KEDAS_PROGRAMS) if wanted.keda else None
-    helm = helm_program(folders, environment)
-    if not helm.is_file():
-        raise ClusterFailed("helm is not built: run `sh charts/build-tools.sh` (once, some minutes; needs Go)")
-    if not CHARTS.is_dir():
-        raise ClusterFailed("the charts are not here: run this from a checkout of the repository")
+    helm = built_helm(folders, environment)
+    check_charts()
     cluster = running_cluster(wanted.provider, wanted.name, say)
     was_up = bool(cluster.status())
     extra = () if keda is None else (current_image(KEDA, folders.images, keda),)

@@ -37,7 +37,7 @@ def built(tmp_path, monkeypatch):
     """Helm and KEDA are built, images are nothing but names; returns a way to stand on a cluster."""
     helm = tmp_path / "helm"
     helm.touch()
-    monkeypatch.setattr(live_site, "helm_program", lambda *_: helm)
+    monkeypatch.setattr(live_site, "built_helm", lambda *_: helm)
     monkeypatch.setattr(live_site, "ready_set", lambda *_: tmp_path / "keda-programs")
     monkeypatch.setattr(live_site, "current_image", lambda recipe, *_: Path(f"{recipe.name}.tar"))
 
