@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +50,7 @@ def plan(
 
     with mistakes():
         limits = LiveLimits(max_rps, _machines(nodes, zones), INJECTABLE, scale, warm_up_s)
-        chosen = [live_arm(name.strip()) for name in arms.split(",") if name.strip()]
+        chosen = [live_arm(name) for name in named(arms)]
         for name in scenario:
             made = live_plan(scenario_named(name), seed, limits)
             values = {arm.name: merged(made.values, hpa_values(arm, made.scenario.topology)) for arm in chosen}
@@ -91,16 +91,30 @@ def score(
     arms: Annotated[str, typer.Option(help="Order of the arms, separated by commas.")] = DEFAULT_ARMS,
 ) -> None:
     """Work summary.json, report.html and the tables of an experiment out again from what its runs left."""
+    with mistakes():
+        tell_scores(out, named(arms))
+
+
+def tell_scores(out: Path, arms: Sequence[str], as_json: bool = False) -> None:
+    """The figures of all that has ended in this folder so far. Ends the command when runs have failed."""
     from chaos.experiments.experiment import recorded_scenarios
     from chaos.experiments.scored import scored
     from chaos.experiments.shop_map import service_of
     from foresail.terminal import show
+    from simulation.scoring.summary_json import summary_json
 
-    with mistakes():
-        outcome = scored(out, recorded_scenarios(out), [name.strip() for name in arms.split(",")], service_of)
-    show(outcome)
+    outcome = scored(out, recorded_scenarios(out), arms, service_of)
+    if as_json:
+        typer.echo(json.dumps(summary_json(outcome.summary)))
+    else:
+        show(outcome)
     if outcome.summary.failures:
         raise typer.Exit(SOME_RUNS_FAILED)
+
+
+def named(text: str) -> tuple[str, ...]:
+    """What is written with commas between."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _machines(nodes: int, zones: int) -> tuple[NodePlace, ...]:

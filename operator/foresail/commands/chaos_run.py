@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foresail.commands.chaos import DEFAULT_ARMS, Nodes, Scenarios, Zones, mistakes
-from foresail.commands.mistakes import SOME_RUNS_FAILED, make_folder, refuse
+from foresail.commands.chaos import DEFAULT_ARMS, Nodes, Scenarios, Zones, mistakes, named, tell_scores
+from foresail.commands.mistakes import make_folder, refuse
 
 if TYPE_CHECKING:
     from chaos.experiments.experiment import Wanted
@@ -63,7 +62,7 @@ def run(
 
     say = _said_with_time(as_json)
     with mistakes():
-        names = tuple(name.strip() for name in arms.split(",") if name.strip())
+        names = named(arms)
         where = SiteWanted(
             *(cluster, provider or default_provider(), timers_named(timers), nodes, zones, keep_cluster),
             keda=any(live_arm(name).autoscaler == "keda" for name in names),
@@ -82,7 +81,7 @@ def run(
             say(f"differs: {difference}")
         with _up(where, say) as site:
             _carry_out(site, wanted, max_error_minutes, probe_hz, say)
-        _tell(wanted, as_json)
+        tell_scores(out, wanted.arms, as_json)
 
 
 def rollback(
@@ -149,28 +148,11 @@ def _up(wanted: SiteWanted, say: Callable[[str], None]) -> Iterator[Site]:
             raise typer.Exit(COULD_NOT) from None
 
 
-def _tell(wanted: Wanted, as_json: bool) -> None:
-    """The figures of all that has ended in this folder so far."""
-    from chaos.experiments.experiment import recorded_scenarios
-    from chaos.experiments.scored import scored
-    from chaos.experiments.shop_map import service_of
-    from foresail.terminal import show
-    from simulation.scoring.summary_json import summary_json
-
-    outcome = scored(wanted.out, recorded_scenarios(wanted.out), wanted.arms, service_of)
-    if as_json:
-        typer.echo(json.dumps(summary_json(outcome.summary)))
-    else:
-        show(outcome)
-    if outcome.summary.failures:
-        raise typer.Exit(SOME_RUNS_FAILED)
-
-
 def _ends(again: str) -> frozenset[RunState]:
     from chaos.experiments.state import RunState
 
     allowed = {state.value: state for state in (RunState.FAILED, RunState.ABORTED)}
-    names = [name.strip() for name in again.split(",") if name.strip()]
+    names = named(again)
     for name in names:
         if name not in allowed:
             refuse(f"--again {name}: use {' or '.join(allowed)}, or both with a comma")
