@@ -13,7 +13,7 @@ from chaos.calibration.expected import BIN_S, Counted, Implied
 from chaos.calibration.fit import Measured
 from chaos.calibration.intervals import Line, line, ratio
 from chaos.calibration.observed import Observed
-from chaos.experiments.measured.rows import PodRow
+from chaos.experiments.measured.rows import POD_WINDOW_S, SERVICE_WINDOW_S, PodRow
 from forecasting.forecast import Floats
 from simulation.topology import Service
 
@@ -95,7 +95,7 @@ def _of_store(service: Service, counted: Counted, expected: Implied) -> Iterator
             cores[row.at_s].append(row.cpu_cores)
     most = max((len(values) for values in cores.values()), default=0)
     at_s = np.array(sorted(moment for moment, values in cores.items() if len(values) == most))
-    work_ms = counted.rates(expected.work_ms, service.name, at_s)
+    work_ms = counted.rates(expected.work_ms, service.name, at_s, POD_WINDOW_S)
     used = np.array([sum(cores[moment]) for moment in at_s])
     for rows in _whole_bins(counted, at_s, work_ms):
         yield _Bin(float(work_ms[rows].mean()) / _MS_PER_S, float(used[rows].mean()), most)
@@ -109,7 +109,8 @@ def _came(service: Service, runs: Sequence[Counted], expected: Implied) -> tuple
         rows_of = (row for row in counted.run.services if row.service == service.name)
         known = [(row.at_s, row.offered_rps) for row in rows_of if row.offered_rps is not None]
         at_s, came = np.array(sorted(known), dtype=np.float64).reshape(-1, 2).T
-        visits, work_ms = (counted.rates(by, service.name, at_s) for by in (expected.visits, expected.work_ms))
+        both = (expected.visits, expected.work_ms)
+        visits, work_ms = (counted.rates(by, service.name, at_s, SERVICE_WINDOW_S) for by in both)
         for rows in _whole_bins(counted, at_s, visits):
             found.append([float(values[rows].mean()) for values in (came, visits, work_ms)])
     came_all, visits_all, work_all = np.array(found).reshape(-1, 3).T

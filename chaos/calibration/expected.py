@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chaos.calibration.observed import Observed
 from chaos.comparison.played import PROBES
-from chaos.experiments.measured.rows import RATE_WINDOW_S
+from chaos.experiments.measured.rows import POD_WINDOW_S
 from chaos.experiments.shop_map import ENTERS_AT
 from forecasting.forecast import Floats
 from simulation.topology import RequestClassSpec, Topology
@@ -59,16 +59,16 @@ class Counted:
     names: tuple[str, ...]
     healthy: frozenset[int]
 
-    def rates(self, implied_by: Mapping[str, Mapping[str, float]], service: str, at_s: Floats) -> Floats:
+    def rates(
+        self, implied_by: Mapping[str, Mapping[str, float]], service: str, at_s: Floats, window_s: float
+    ) -> Floats:
         """What is implied at a service for each second of the window before each moment, as Prometheus' rates are; NaN
         where the window reaches out of the load."""
         of_entry = np.array([implied_by[name][service] if name in implied_by else 0.0 for name in self.names])
         sums = np.concatenate(([0.0], np.cumsum(of_entry[self.entries])))
-        ends, begins = (
-            np.searchsorted(self.times_s, moments, side="right") for moments in (at_s, at_s - RATE_WINDOW_S)
-        )
-        inside = (at_s - RATE_WINDOW_S >= self.times_s[0]) & (at_s <= self.times_s[-1])
-        return np.where(inside, (sums[ends] - sums[begins]) / RATE_WINDOW_S, np.nan)
+        ends, begins = (np.searchsorted(self.times_s, moments, side="right") for moments in (at_s, at_s - window_s))
+        inside = (at_s - window_s >= self.times_s[0]) & (at_s <= self.times_s[-1])
+        return np.where(inside, (sums[ends] - sums[begins]) / window_s, np.nan)
 
 
 def counted(run: Observed) -> Counted | None:
@@ -92,5 +92,5 @@ def _healthy(run: Observed) -> Iterator[int]:
         failed[number] += request.bad
     for number, count in came.items():
         well = all(failed[one] <= FAILED_RATIO * came[one] for one in (number - 1, number))
-        if count and well and run.calm(number * BIN_S - RATE_WINDOW_S, (number + 1) * BIN_S):
+        if count and well and run.calm(number * BIN_S - POD_WINDOW_S, (number + 1) * BIN_S):
             yield number

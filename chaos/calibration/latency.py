@@ -11,7 +11,7 @@ from chaos.calibration.cpu_cost import cores_of
 from chaos.calibration.fit import Measured
 from chaos.calibration.intervals import quantile
 from chaos.calibration.observed import Observed
-from chaos.experiments.measured.rows import RATE_WINDOW_S
+from chaos.experiments.measured.rows import POD_WINDOW_S
 from chaos.experiments.shop_map import ENTERS_AT
 from simulation.topology import Service, Topology
 
@@ -47,7 +47,7 @@ def _quiet_steps(topology: Topology, run: Observed) -> frozenset[int]:
     return frozenset(
         _step(run, at_s - run.step_s / 2.0)
         for at_s, by_service in used.items()
-        if run.calm(at_s - RATE_WINDOW_S, at_s)
+        if run.calm(at_s - POD_WINDOW_S, at_s)
         and by_service.keys() == services.keys()
         and all(float(np.mean(shares)) <= QUIET_RATIO for shares in by_service.values())
     )

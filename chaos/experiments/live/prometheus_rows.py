@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.experiments.measured.rows import CPU_WINDOW_S, RATE_WINDOW_S, PodRow, ServiceRow
+from chaos.experiments.measured.rows import POD_WINDOW_S, SERVICE_WINDOW_S, PodRow, ServiceRow
 from chaos.experiments.problems import RunFailed
 from chaos.experiments.shop_map import ROLES, STORES
 
@@ -38,9 +38,9 @@ class PrometheusRows:
         def asked(query: str) -> Values:
             return self._values(query, ("component",), first_s, last_s, step_s)
 
-        offered = asked(f"sum by(component)({self._served('count')})")
-        failed = asked(f"sum by(component)({self._served('count', _FAILED)})")
-        buckets = f"sum by(component,le)({self._served('bucket')})"
+        offered = asked(f"sum by(component)({self._served('count', SERVICE_WINDOW_S)})")
+        failed = asked(f"sum by(component)({self._served('count', SERVICE_WINDOW_S, _FAILED)})")
+        buckets = f"sum by(component,le)({self._served('bucket', SERVICE_WINDOW_S)})"
         p50, p99 = (asked(f"1000*histogram_quantile({level},{buckets})") for level in (0.5, 0.99))
         keys = sorted(offered, key=lambda key: (key[1], key[0]))
         return tuple(
@@ -53,7 +53,7 @@ class PrometheusRows:
     def pods(self, first_s: float, last_s: float, step_s: float) -> tuple[PodRow, ...]:
         """Requests of the shop's own pods, CPU of theirs and the stores'."""
         answered = self._values(
-            f"sum by(component,pod)({self._served('count')})",
+            f"sum by(component,pod)({self._served('count', POD_WINDOW_S)})",
             ("component", "pod"),
             first_s,
             last_s,
@@ -61,7 +61,7 @@ class PrometheusRows:
         )
         containers = f'namespace="{self.namespace}",container!=""'
         used = self._values(
-            f"sum by(pod)(rate(container_cpu_usage_seconds_total{{{containers}}}[{CPU_WINDOW_S:g}s]))",
+            f"sum by(pod)(rate(container_cpu_usage_seconds_total{{{containers}}}[{POD_WINDOW_S:g}s]))",
             ("pod",),
             first_s,
             last_s,
@@ -76,11 +76,11 @@ class PrometheusRows:
             if pod in service_of
         )
 
-    def _served(self, suffix: str, *matchers: str) -> str:
+    def _served(self, suffix: str, window_s: float, *matchers: str) -> str:
         """Rates of the shop's own requests, each with the role of its pod as `component`."""
         pods = f"{self.release}-({'|'.join(ROLES)})-.+"
         chosen = ",".join((f'namespace="{self.namespace}"', f'pod=~"{pods}"', 'route!~"/-/.*"', *matchers))
-        rate = f"rate({_SERVED}_{suffix}{{{chosen}}}[{RATE_WINDOW_S:g}s])"
+        rate = f"rate({_SERVED}_{suffix}{{{chosen}}}[{window_s:g}s])"
         return f'label_replace({rate},"component","$1","pod","{pods}")'
 
     def _values(

@@ -13,9 +13,10 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 from chaos.experiments.problems import FolderInvalid
 
-#: What rates by Prometheus are means over: three scrapes of the chart's; kubelets look at containers every 10 to 15 s.
-RATE_WINDOW_S = 15.0
-CPU_WINDOW_S = 30.0
+#: What the rates of a row by Prometheus are means over: three scrapes of the chart's for services. Kubelets look at
+#: containers every 10 to 15 s only, and a pod's requests must be those of the seconds that its CPU is of.
+SERVICE_WINDOW_S = 15.0
+POD_WINDOW_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class WorkloadRow:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRow:
-    """A service over the seconds before a moment, by Prometheus."""
+    """A service over the `SERVICE_WINDOW_S` before a moment, by Prometheus."""
 
     at_s: float
     service: str
@@ -44,7 +45,7 @@ class ServiceRow:
 
 @dataclass(frozen=True, slots=True)
 class PodRow:
-    """A pod over the seconds before a moment, by Prometheus."""
+    """A pod over the `POD_WINDOW_S` before a moment, by Prometheus."""
 
     at_s: float
     service: str

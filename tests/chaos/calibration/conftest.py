@@ -15,7 +15,7 @@ from chaos.comparison.played import Played, as_played, played_traffic, without_p
 from chaos.experiments.guard import GuardVerdict
 from chaos.experiments.injecting.injections import InjectionRecord
 from chaos.experiments.jobs import RunKey
-from chaos.experiments.measured.rows import PodRow, ServiceRow, WorkloadRow, write_rows
+from chaos.experiments.measured.rows import POD_WINDOW_S, PodRow, ServiceRow, WorkloadRow, write_rows
 from chaos.experiments.run_folder import Bookkeeping, RunFacts, RunFolder, add_decisions, run_folder, write_facts
 from chaos.experiments.state import STATE, RunEvent, RunState, StateFile
 from chaos.load.reconcile import Reconciliation
@@ -27,7 +27,7 @@ from simulation.wiring import assemble
 from simulation.world import World
 
 BEGAN_S = 1_790_000_000.0
-STEP_S, WINDOW_S = 5.0, 15.0
+STEP_S = 5.0
 SLOW_MS = 1001.0  # beyond the objective of every scenario here
 #: What a client of each class asked for, by the name in its record.
 ASKED = {"browse": "front", "search": "search", "cart": "cart-view", "checkout": "order"}
@@ -70,7 +70,7 @@ class Watcher:
             self.workloads.append(WorkloadRow(self.zero_s + now_s, name, deployment.desired, ready, placed, None))
         if now_s % STEP_S == 0.0:
             self._before.append(dict(self._counters()))
-            if len(self._before) > WINDOW_S / STEP_S:
+            if len(self._before) > POD_WINDOW_S / STEP_S:
                 then = self._before.popleft()
                 if now_s > 0.0:
                     self.pods += self._rates(then, self._before[-1], now_s)
@@ -85,7 +85,7 @@ class Watcher:
     def _rates(self, then, now, now_s: float) -> Iterator[PodRow]:
         for pod, (service, slot, used_s, requests) in now.items():
             if pod in then and then[pod][1] == slot:
-                cores, rate = (used_s - then[pod][2]) / WINDOW_S, (requests - then[pod][3]) / WINDOW_S
+                cores, rate = (used_s - then[pod][2]) / POD_WINDOW_S, (requests - then[pod][3]) / POD_WINDOW_S
                 is_store = self.world.services[service].spec.kind == "store"
                 yield PodRow(self.zero_s + now_s, service, pod, None if is_store else rate, cores)
 

@@ -20,7 +20,7 @@ from chaos.experiments.live.load_thread import ThreadedLoad
 from chaos.experiments.live.machines import ProviderMachines
 from chaos.experiments.live.prometheus_rows import PrometheusRows
 from chaos.experiments.live_plan import live_plan
-from chaos.experiments.measured.rows import WorkloadRow
+from chaos.experiments.measured.rows import POD_WINDOW_S, WorkloadRow
 from chaos.experiments.problems import RunFailed, VerbFailed
 from chaos.experiments.run_folder import RunFolder
 from chaos.load.run import Progress
@@ -412,6 +412,18 @@ def test_rows_of_pods_have_stores_too(served):
         ("cart", "shop-cart-1", 5.0, 0.2),
         ("postgres", "shop-postgres-0", None, 0.2),
     ]
+
+
+def test_a_pods_requests_and_cpu_are_of_the_same_seconds(served):
+    asked = []
+
+    def answer(method, path, body, authorisation):
+        asked.append(path)
+        return matrix()
+
+    PrometheusRows(at(served(answer)), "shop", "shop").pods(100.0, 100.0, 5.0)
+
+    assert len(asked) == 2 and all(f"{POD_WINDOW_S:g}s" in path for path in asked)
 
 
 def test_a_prometheus_that_refuses_fails_the_run(served):
