@@ -44,29 +44,31 @@ def first_decision_s(fault: FaultTruth, result: RunResult, first_harm_s: float |
     A decision counts when it does something new about the target: takes a pod, zone or database out of duty, dims or
     reweights; renewals, descents and undos do not. What the mode withheld counts: it was decided. Asking for more pods
     (a floor, an autoscaler's resize) is routine: it is about a crowd whenever it comes, about any other fault only
-    once that does harm.
+    once that does harm. Nothing that was decided in the warm-up counts.
     """
     opens_s, closes_s = window_s(fault, result.scenario)
+    opens_s = max(opens_s, 0.0)
     routine_from_s = opens_s if fault.kind in CROWDS else closes_s if first_harm_s is None else first_harm_s
     times = [
         at_s
-        for at_s, names, routine in (*_decided(result.decisions), *_resized(result))
+        for at_s, names, routine in (*_decided(result), *_resized(result))
         if (routine_from_s if routine else opens_s) <= at_s < closes_s
         and (not fault.targets or names & set(fault.targets))
     ]
     return min(times, default=None)
 
 
-def _decided(decisions: tuple[Decision, ...]) -> Iterator[tuple[float, set[str], bool]]:
-    floors: dict[str, int] = {}
-    for decision in sorted(decisions, key=lambda d: d.at_s):
+def _decided(result: RunResult) -> Iterator[tuple[float, set[str], bool]]:
+    services = result.scenario.topology.services
+    floors = {service.name: service.hpa.min_replicas for service in services if service.hpa is not None}
+    for decision in sorted(result.decisions, key=lambda d: d.at_s):
         for action in (*decision.actions, *decision.withheld):
             if _does_something_new(action, floors):
                 yield decision.at_s, _names(decision, action), isinstance(action, SetFloor | SetScale)
             if isinstance(action, SetFloor):
-                floors[action.workload] = action.floor
+                floors[_service(action.workload)] = action.floor
             elif isinstance(action, SetScale):
-                floors[action.workload] = action.replicas
+                floors[_service(action.workload)] = action.replicas
 
 
 def _resized(result: RunResult) -> Iterator[tuple[float, set[str], bool]]:
@@ -78,7 +80,7 @@ def _resized(result: RunResult) -> Iterator[tuple[float, set[str], bool]]:
 def _does_something_new(action: Action, floors: Mapping[str, int]) -> bool:
     match action:
         case SetFloor(workload=workload, floor=replicas) | SetScale(workload=workload, replicas=replicas):
-            return workload in floors and replicas > floors[workload]
+            return replicas > floors.get(_service(workload), replicas)
         case SetTraffic(on=on):
             return not on
         case SetBrownout(ceiling=ceiling):
@@ -93,12 +95,12 @@ def _does_something_new(action: Action, floors: Mapping[str, int]) -> bool:
 
 def _names(decision: Decision, action: Action) -> set[str]:
     """Everything that the action touches, by the names that faults use: workloads without their namespace."""
-    names = {decision.workload.rpartition("/")[2]}
+    names = {_service(decision.workload)}
     match action:
         case SetTraffic(pod=pod) | DetachPod(pod=pod) | EvictPod(pod=pod):
             names.add(pod)
         case ShiftZone(zone=zone, workloads=workloads):
-            names |= {zone, *(w.rpartition("/")[2] for w in workloads)}
+            names |= {zone, *map(_service, workloads)}
         case SwitchOver(database=database, leader=leader):
             names |= {database, leader}
         case SetWeights(weights=weights):
@@ -106,3 +108,8 @@ def _names(decision: Decision, action: Action) -> set[str]:
         case _:
             pass
     return names
+
+
+def _service(workload: str) -> str:
+    """Faults and topologies know workloads without their namespace."""
+    return workload.rpartition("/")[2]

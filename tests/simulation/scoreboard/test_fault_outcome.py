@@ -190,6 +190,26 @@ def test_a_decision_before_the_crowd_is_about_it_only_when_announced(
     assert outcomes_of(run)[0].detected_s == detected_s
 
 
+def test_the_first_floor_above_what_the_autoscaler_keeps_detects(made_run, made_fault):
+    # One pod of gateway is kept.
+    first = decision(60, floor(4, "shop/gateway"), workload="shop/gateway")
+    hurt = made_fault(45, 80, targets=("gateway",))
+
+    assert outcomes_of(made_run(seconds=200, failed={50: 5}, faults=(hurt,), decisions=(first,)))[0].detected_s == 60
+
+
+def test_what_was_decided_in_the_warm_up_detects_nothing(made_run, made_fault, made_scenario):
+    crowd = {"kind": "flash_sale", "start_s": 100, "duration_s": 50, "announced": True}
+    run = made_run(
+        seconds=200,
+        scenario=made_scenario(200, [crowd]),
+        faults=(made_fault(100, 150, "flash_sale", targets=("gateway", "checkout")),),
+        decisions=(decision(-60, floor(6)),),
+    )
+
+    assert outcomes_of(run)[0].detected_s is None
+
+
 def test_more_pods_before_the_harm_are_routine_unless_a_crowd_comes(made_run, made_fault):
     more = (Resize(46, "checkout", 3, 4, "hpa"),)
     crash = made_run(seconds=200, failed={50: 5}, faults=(made_fault(45, 80),), resizes=more)
