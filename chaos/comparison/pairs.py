@@ -11,6 +11,7 @@ import numpy as np
 from chaos.comparison.hard_minutes import hard_seconds, p99_ms_in
 from chaos.comparison.played import Played, as_played, played_traffic, without_probes
 from chaos.experiments.ended import FinishedRun, LeftOut
+from chaos.experiments.experiment import LoadPlayed
 from chaos.experiments.jobs import RunKey
 from chaos.experiments.problems import ExperimentError
 from chaos.experiments.run_folder import probes_sent_s, read_facts, read_run
@@ -55,7 +56,7 @@ class Twin:
     live: Seen
 
 
-def twins(runs: Iterable[FinishedRun], scale: float) -> Iterator[Twin | LeftOut]:
+def twins(runs: Iterable[FinishedRun], load: LoadPlayed) -> Iterator[Twin | LeftOut]:
     """Every finished run as a twin, or why it has none."""
     for one in runs:
         if one.key.arm not in ARM_NAMES:
@@ -63,9 +64,10 @@ def twins(runs: Iterable[FinishedRun], scale: float) -> Iterator[Twin | LeftOut]
             continue
         try:
             facts = read_facts(one.folder)
-            warm_up_s = round(facts.zero_s - facts.load_began_s, 3)
-            probe_hz = len(probes_sent_s(one.folder)) / (warm_up_s + one.scenario.duration_s)
-            played = Played(scale, warm_up_s, probe_hz)
+            before_s = round(facts.zero_s - facts.load_began_s, 3)
+            probe_hz = len(probes_sent_s(one.folder)) / (before_s + one.scenario.duration_s)
+            # A simulated shop is settled when its warm-up begins.
+            played = Played(load.scale, before_s - load.settle_s, probe_hz)
             result = read_run(one.folder, one.scenario, one.key, service_of)
         except (ExperimentError, LedgerInvalid, OSError) as error:
             yield LeftOut(one.key, f"unreadable: {error}")

@@ -62,10 +62,13 @@ class Conductor:
         journal = RollbackJournal(folder.path / ROLLBACK)
         rollback = Rollback(journal, lambda undo: perform(undo, self.stand.verbs))
         self.stand.installer.set_up(plan, arm)
-        self.say(f"{arm.name} is installed; {plan.load_s:.0f} s of load begin, {plan.warm_up_s:.0f} s of them warm-up")
+        self.say(
+            f"{arm.name} is installed; {plan.load_s:.0f} s of load begin, in the first {plan.settle_s:.0f} s of them "
+            f"it only looks on, {plan.warm_up_s:.0f} s are warm-up"
+        )
         with self.stand.observer.watching(folder):
             load = self.stand.load.start(plan, folder)
-            zero_s = load.began_s + plan.warm_up_s
+            zero_s = load.began_s + plan.zero_s
             guard = Guard(
                 Hypothesis(plan.scenario.slo.latency_s, self.guard.error_ratio, self.guard.steady_s),
                 self.guard.most_error_minutes,
@@ -78,6 +81,8 @@ class Conductor:
             try:
                 events = Traffic(plan.scenario, plan.seed).declared_events() if arm.knows_events else ()
                 self.stand.installer.announce(arm, events, zero_s)
+                self._until(zero_s - plan.warm_up_s)
+                self.stand.installer.let_act(arm)
                 self._hurt_and_watch(plan, load, zero_s, guard, injections)
             finally:
                 with self.interrupts.held_back():
@@ -106,6 +111,10 @@ class Conductor:
             if seen.ended and at_s >= plan.scenario.duration_s:
                 return
             self.clock.sleep(STEP_S)
+
+    def _until(self, unix_s: float) -> None:
+        while (left_s := unix_s - self.clock.now_s()) > 0.0:
+            self.clock.sleep(min(left_s, STEP_S))
 
     def _take_back(self, load: RunningLoad, rollback: Rollback) -> None:
         """The load first: it must not see the repair as part of the run. Both are tried whatever the other does."""

@@ -87,12 +87,21 @@ def roll_back(out: Path, stand: Stand) -> tuple[Undo, ...]:
     return tuple(undone)
 
 
-def recorded_scale(out: Path) -> float:
-    """By what every rate was multiplied in the experiment in a folder. Raises `FolderInvalid`."""
+@dataclass(frozen=True, slots=True)
+class LoadPlayed:
+    """How all runs of an experiment deviated from the load of their scenarios."""
+
+    scale: float  # of every rate
+    settle_s: float  # of load before the warm-up
+
+
+def recorded_load(out: Path) -> LoadPlayed:
+    """Of the experiment in a folder. Raises `FolderInvalid`."""
     try:
-        return float(_recorded_in(out)["played"]["scale"])
+        played = _recorded_in(out)["played"]
+        return LoadPlayed(float(played["scale"]), float(played["settle_s"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise FolderInvalid(f"{out / EXPERIMENT}: played.scale is no number: {error!r}") from None
+        raise FolderInvalid(f"{out / EXPERIMENT}: played needs the numbers scale and settle_s: {error!r}") from None
 
 
 def recorded_scenarios(out: Path) -> tuple[Scenario, ...]:
@@ -130,7 +139,8 @@ def _claim(wanted: Wanted, state: StateFile) -> None:
     if (before is not None or state.events()) and not wanted.resume:
         raise FolderInvalid(f"{wanted.out}: holds an experiment: give --resume to go on with it, or another --out")
     scenarios = {s.name: s.model_dump(mode="json") for s in wanted.scenarios}
-    played = {"scale": wanted.limits.scale, "warm_up_s": wanted.limits.warm_up_s}
+    limits = wanted.limits
+    played = {"scale": limits.scale, "warm_up_s": limits.warm_up_s, "settle_s": limits.settle_s}
     if before is not None:
         if before["played"] != played:
             raise FolderInvalid(f"{wanted.out}: was begun with {before['played']}, not {played}: give another --out")

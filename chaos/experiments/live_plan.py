@@ -23,13 +23,17 @@ LEAST_WARM_UP_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LiveLimits:
-    """What may be asked of a live cluster. `scale` multiplies the scenario's rate; `warm_up_s` None: its own."""
+    """What may be asked of a live cluster. `scale` multiplies the scenario's rate; `warm_up_s` None: its own.
+
+    `settle_s`: the load that comes before the warm-up, while controllers only look on.
+    """
 
     max_rps: float
     machines: tuple[NodePlace, ...]
     abilities: frozenset[FaultKind]
     scale: float = 1.0
     warm_up_s: float | None = None
+    settle_s: float = 0.0
     longest_s: float = 7200.0
 
 
@@ -71,6 +75,15 @@ class LivePlan:
         return self.shape.duration_s
 
     @property
+    def zero_s(self) -> float:
+        """When t = 0 is, after the load's start."""
+        return self.shape.zero_s
+
+    @property
+    def settle_s(self) -> float:
+        return self.shape.settle_s
+
+    @property
     def peak_rps(self) -> float:
         return _peak(self.shape)[1]
 
@@ -78,7 +91,7 @@ class LivePlan:
 def live_plan(scenario: Scenario, seed: int, limits: LiveLimits) -> LivePlan:
     """Raises `PlanRefused` with every field that cannot be done live, not only the first."""
     warm_up_s = _warm_up_s(scenario, limits)
-    shape = LoadShape(scenario, seed, scale=limits.scale, lead_in_s=warm_up_s)
+    shape = LoadShape(scenario, seed, scale=limits.scale, lead_in_s=warm_up_s, settle_s=limits.settle_s)
     places = places_of(scenario.topology, limits.machines)
     refused = [*_refused_topology(scenario), *_refused_load(scenario, shape, limits)]
     for index, fault in enumerate(scenario.faults):
@@ -140,7 +153,7 @@ def _refused_load(scenario: Scenario, shape: LoadShape, limits: LiveLimits) -> I
         fitting = limits.scale * limits.max_rps / peak
         yield Difference(
             "load",
-            f"peaks at {peak:.0f} requests/s at t = {at_s - shape.lead_in_s:.0f} s, --max-rps allows "
+            f"peaks at {peak:.0f} requests/s at t = {at_s - shape.zero_s:.0f} s, --max-rps allows "
             f"{limits.max_rps:g}: lower it, or play all of it at --scale {fitting:.2g}",
         )
     requests = float(shape.rates_rps()(_seconds(shape)).sum())
@@ -170,6 +183,12 @@ def _differences(scenario: Scenario, warm_up_s: float, limits: LiveLimits) -> It
             f"forecasts know the {warm_up_s:g} s of warm-up only",
         )
     yield Difference("starts_at", f"{scenario.starts_at} in the report; the cluster's clock is not turned")
+    if limits.settle_s > 0.0:
+        yield Difference(
+            "load",
+            f"begins {limits.settle_s:g} s before the warm-up, from nothing, while Foresail only observes; the "
+            "simulator's shop is settled when its warm-up begins",
+        )
     if limits.scale != 1.0:
         yield Difference("load", f"every rate is multiplied by {limits.scale:g}")
     pools = {s.pool_size for s in scenario.topology.services if s.name in ROLES and s.pool_size > 0}

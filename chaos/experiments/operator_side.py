@@ -29,10 +29,10 @@ def operator_values(arm: LiveArm, shop_namespace: str, credentials: str, prometh
 
 
 def resilience_values(arm: LiveArm, operator_namespace: str) -> dict[str, Any]:
-    """Values of the demo shop's chart: a policy that is enforced, or none that anybody could follow."""
+    """Values of the demo shop's chart: a policy that is only observed at first, or none that anybody could follow."""
     if arm.operator == "none":
         return {"resilience": {"enabled": False}}
-    return {"resilience": {"enabled": True, "mode": "Enforce", "operatorNamespace": operator_namespace}}
+    return {"resilience": {"enabled": True, "mode": "Observe", "operatorNamespace": operator_namespace}}
 
 
 def policy_patch(arm: LiveArm, events: Sequence[DeclaredEvent], zero_at: datetime) -> dict[str, Any]:
@@ -55,6 +55,11 @@ def policy_patch(arm: LiveArm, events: Sequence[DeclaredEvent], zero_at: datetim
             "events": declared,
         }
     }
+
+
+def enforcing_patch(arm: LiveArm) -> dict[str, Any]:
+    """A JSON merge patch of the ResiliencePolicy. Empty for an arm without an operator."""
+    return {} if arm.operator == "none" else {"spec": {"mode": "Enforce"}}
 
 
 def _event(event: DeclaredEvent, zero_at: datetime) -> Mapping[str, Any]:

@@ -18,10 +18,14 @@ class Installer(Protocol):
     """All raise `RunFailed`."""
 
     def set_up(self, plan: LivePlan, arm: LiveArm) -> None:
-        """A fresh shop with this arm, all pods Ready; whatever was there before is gone."""
+        """A fresh shop with this arm, all pods Ready; whatever was there before is gone. What the arm has beside HPAs
+        only looks on."""
 
     def announce(self, arm: LiveArm, events: Sequence[DeclaredEvent], zero_s: float) -> None:
         """Tell the arm what people would have told it; `zero_s` is the Unix time of t = 0."""
+
+    def let_act(self, arm: LiveArm) -> None:
+        """From now on the arm does what it would do."""
 
     def tear_down(self) -> None: ...
 

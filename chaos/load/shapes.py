@@ -32,7 +32,9 @@ class ShapeInvalid(Exception):
 class LoadShape:
     """The rate of requests over a run, from a scenario: `faster` compresses its time, `scale` multiplies its rate.
 
-    `lead_in_s` is how much of the scenario's warm-up is played before its t = 0.
+    `lead_in_s` is how much of the scenario's warm-up is played before its t = 0. Before that, over `settle_s`, a shop
+    that nobody visited so far gets used to the rate with which the warm-up begins: it is reached, evenly, in half the
+    time.
     """
 
     scenario: Scenario
@@ -40,23 +42,37 @@ class LoadShape:
     faster: float = 1.0
     scale: float = 1.0
     lead_in_s: float = 0.0
+    settle_s: float = 0.0
+
+    @property
+    def zero_s(self) -> float:
+        """When the scenario's t = 0 is, after the start."""
+        return (self.settle_s + self.lead_in_s) / self.faster
 
     @property
     def duration_s(self) -> float:
-        return (self.lead_in_s + self.scenario.duration_s) / self.faster
+        return self.zero_s + self.scenario.duration_s / self.faster
 
     def rates_rps(self) -> Callable[[Floats], Floats]:
         """The true rate, crowds and slow noise included, of times since the start."""
         traffic = Traffic(self.scenario, self.seed)
-        return lambda times_s: np.asarray(traffic.rate_rps(times_s * self.faster - self.lead_in_s) * self.scale)
+
+        def rates(times_s: Floats) -> Floats:
+            at_s = (times_s - self.zero_s) * self.faster
+            played = traffic.rate_rps(np.maximum(at_s, -self.lead_in_s)) * self.scale
+            return np.asarray(played * self._opened(times_s * self.faster))
+
+        return rates
+
+    def _opened(self, after_s: Floats) -> Floats | float:
+        """The share of the visitors that come already."""
+        return np.clip(2.0 * after_s / self.settle_s, 0.0, 1.0) if self.settle_s > 0.0 else 1.0
 
     def declared_events(self, started_at: datetime) -> list[dict[str, Any]]:
         """What people announced beforehand, as records that go beside the load and to a policy."""
         records = []
         for event in Traffic(self.scenario, self.seed).declared_events():
-            starts_at_s, ends_at_s = (
-                (self.lead_in_s + at_s) / self.faster for at_s in (event.starts_at_s, event.ends_at_s)
-            )
+            starts_at_s, ends_at_s = (self.zero_s + at_s / self.faster for at_s in (event.starts_at_s, event.ends_at_s))
             records.append(
                 {
                     "name": event.name,

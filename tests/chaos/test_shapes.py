@@ -122,3 +122,17 @@ def test_a_lead_in_plays_the_warm_up_first():
     assert rates(sale, 1000.0) == pytest.approx(rates(alone, 700.0))
     [event] = sale.declared_events(datetime(2026, 1, 1, tzinfo=UTC))
     assert (event["starts_at_s"], event["ends_at_s"]) == (900.0, 1500.0)
+
+
+def test_a_shop_settles_at_the_rate_with_which_the_warm_up_begins():
+    whole = load_scenario("flash-sale-announced")
+    settling = LoadShape(whole, seed=1, lead_in_s=300.0, settle_s=100.0)
+    settled = LoadShape(whole, seed=1, lead_in_s=300.0)
+
+    # It is reached within 50 s; then everything is as without, 100 s later.
+    [first] = rates(settled, 0.0)
+    assert rates(settling, 0.0, 25.0, 50.0, 99.0) == pytest.approx([0.0, first / 2.0, first, first])
+    assert rates(settling, 100.0, 700.0) == pytest.approx(rates(settled, 0.0, 600.0))
+    assert (settling.zero_s, settling.duration_s) == (400.0, 2200.0)
+    [event] = settling.declared_events(datetime(2026, 1, 1, tzinfo=UTC))
+    assert event["starts_at_s"] == 1000.0

@@ -15,7 +15,7 @@ from chaos.experiments.live.applying import READY_LIMIT, apply
 from chaos.experiments.live.cluster_failures import cluster_failures_as
 from chaos.experiments.live.keda_installation import KedaInstallation
 from chaos.experiments.live_plan import LivePlan
-from chaos.experiments.operator_side import operator_values, policy_patch, resilience_values
+from chaos.experiments.operator_side import enforcing_patch, operator_values, policy_patch, resilience_values
 from chaos.experiments.problems import RunFailed
 from chaos.experiments.shop_map import merged
 from forecasting.forecast import DeclaredEvent
@@ -82,12 +82,10 @@ class HelmInstaller:
             )  # fmt: skip
 
     def announce(self, arm: LiveArm, events: Sequence[DeclaredEvent], zero_s: float) -> None:
-        patch = policy_patch(arm, events, datetime.fromtimestamp(zero_s, UTC))
-        if patch:
-            self._asked(
-                self.kubectl, "-n", self.releases.shop, "patch", "resiliencepolicy", self.releases.shop,
-                "--type=merge", "-p", json.dumps(patch),
-            )  # fmt: skip
+        self._patch_policy(policy_patch(arm, events, datetime.fromtimestamp(zero_s, UTC)))
+
+    def let_act(self, arm: LiveArm) -> None:
+        self._patch_policy(enforcing_patch(arm))
 
     def tear_down(self) -> None:
         """The shop first, with its floors, which would come down a step a minute. The operator's farewell is left out:
@@ -98,6 +96,13 @@ class HelmInstaller:
             words = ("--ignore-not-found", "--wait", f"--timeout={READY_LIMIT}", *further)
             self._asked(self.helm, "uninstall", release, "-n", release, *words)
             self._asked(self.kubectl, "delete", "namespace", release, "--ignore-not-found", f"--timeout={READY_LIMIT}")
+
+    def _patch_policy(self, patch: Mapping[str, Any]) -> None:
+        if patch:
+            self._asked(
+                self.kubectl, "-n", self.releases.shop, "patch", "resiliencepolicy", self.releases.shop,
+                "--type=merge", "-p", json.dumps(patch),
+            )  # fmt: skip
 
     def _scale_by_keda(self, scaled: Sequence[Mapping[str, Any]]) -> None:
         with cluster_failures_as(RunFailed, _NOT_INSTALLED):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chaos.experiments.live_plan import LivePlan
 
 DEFAULT_ARMS = "hpa-tuned,foresail"
+SETTLE_S = 120.0
 
 app = typer.Typer(
     help="Scenarios on a live cluster: what would be done, the same as Chaos Mesh objects, and the score.",
@@ -27,6 +28,9 @@ app = typer.Typer(
 Scenarios = Annotated[list[str], typer.Argument(help="Scenario files, or names of shipped ones.")]
 Nodes = Annotated[int, typer.Option(min=1, max=9, help="Of the cluster; they take zones in turn.")]
 Zones = Annotated[int, typer.Option(min=1, max=3)]
+SettleS = Annotated[
+    float, typer.Option(min=0, max=1800, help="Load that comes before the warm-up, while Foresail only observes.")
+]
 
 
 @app.command("plan")
@@ -37,6 +41,7 @@ def plan(
     max_rps: Annotated[float, typer.Option(min=0.1, help="The most requests a second that may be sent.")] = 60.0,
     scale: Annotated[float, typer.Option(min=0.0001, help="Multiply every rate by this.")] = 1.0,
     warm_up_s: Annotated[float | None, typer.Option(min=0, help="Shorten the warm-up to this.")] = None,
+    settle_s: SettleS = SETTLE_S,
     nodes: Nodes = 3,
     zones: Zones = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
@@ -49,7 +54,7 @@ def plan(
     from foresail.commands.simulate import scenario_named
 
     with mistakes():
-        limits = LiveLimits(max_rps, _machines(nodes, zones), INJECTABLE, scale, warm_up_s)
+        limits = LiveLimits(max_rps, _machines(nodes, zones), INJECTABLE, scale, warm_up_s, settle_s)
         chosen = [live_arm(name) for name in named(arms)]
         for name in scenario:
             made = live_plan(scenario_named(name), seed, limits)
@@ -126,6 +131,7 @@ def _machines(nodes: int, zones: int) -> tuple[NodePlace, ...]:
 def _as_json(made: LivePlan) -> dict[str, object]:
     return {
         "load_s": made.load_s,
+        "settle_s": made.settle_s,
         "warm_up_s": made.warm_up_s,
         "peak_rps": made.peak_rps,
         "faults": [p.fault.model_dump(mode="json", exclude_none=True) for p in made.faults],
@@ -136,8 +142,8 @@ def _as_json(made: LivePlan) -> dict[str, object]:
 def _show(made: LivePlan) -> None:
     scenario = made.scenario
     typer.echo(
-        f"{scenario.name}: {made.load_s:.0f} s of load, {made.warm_up_s:.0f} s of them warm-up, "
-        f"at most {made.peak_rps:.0f} requests/s"
+        f"{scenario.name}: {made.load_s:.0f} s of load, of which the shop has {made.settle_s:.0f} s to settle and "
+        f"{made.warm_up_s:.0f} s are warm-up, at most {made.peak_rps:.0f} requests/s"
     )
     for planned in made.faults:
         fault = planned.fault

@@ -16,6 +16,7 @@ from foresail.commands.mistakes import SOME_RUNS_FAILED, make_folder, refuse
 if TYPE_CHECKING:
     from chaos.comparison.table import Comparison
     from chaos.experiments.ended import FinishedRun, LeftOut
+    from chaos.experiments.experiment import LoadPlayed
     from simulation.topology import Topology
 
 
@@ -35,7 +36,7 @@ def compare(
     writes comparison.json and comparison.md."""
     from chaos.comparison.written import comparison_json, comparison_page
     from chaos.experiments.ended import ended_runs
-    from chaos.experiments.experiment import recorded_scale
+    from chaos.experiments.experiment import recorded_load
     from simulation.reporting.files import write_json
     from simulation.scenario import load_topology
 
@@ -46,7 +47,7 @@ def compare(
             refuse(f"{out}: no run has begun yet: there is nothing to compare")
         folder = into or out
         make_folder(folder, "--into")
-        made = _compared(_first_seeds(finished, seeds), left_out, recorded_scale(out), measured, jobs, as_json)
+        made = _compared(_first_seeds(finished, seeds), left_out, recorded_load(out), measured, jobs, as_json)
     told = comparison_json(made)
     page = comparison_page(made)
     write_json(folder / "comparison.json", told)
@@ -70,7 +71,7 @@ def _first_seeds(finished: Sequence[FinishedRun], seeds: int | None) -> list[Fin
 def _compared(
     finished: Sequence[FinishedRun],
     left_out: Sequence[LeftOut],
-    scale: float,
+    load: LoadPlayed,
     measured: Topology | None,
     jobs: int | None,
     quiet: bool,
@@ -80,7 +81,7 @@ def _compared(
     from chaos.experiments.ended import LeftOut
     from foresail.terminal import counter
 
-    read = list(twins(finished, scale))
+    read = list(twins(finished, load))
     found = [one for one in read if isinstance(one, Twin)]
     made: list[Pair | LeftOut] = []
     with counter("simulating", len(found), quiet) as count:

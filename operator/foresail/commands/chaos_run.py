@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foresail.commands.chaos import DEFAULT_ARMS, Nodes, Scenarios, Zones, mistakes, named, tell_scores
+from foresail.commands.chaos import (
+    DEFAULT_ARMS,
+    SETTLE_S,
+    Nodes,
+    Scenarios,
+    SettleS,
+    Zones,
+    mistakes,
+    named,
+    tell_scores,
+)
 from foresail.commands.mistakes import make_folder, refuse
 
 if TYPE_CHECKING:
@@ -41,6 +51,7 @@ def run(
     max_rps: Annotated[float, typer.Option(min=0.1, help="The most requests a second that may be sent.")] = 60.0,
     scale: Annotated[float, typer.Option(min=0.0001, help="Multiply every rate by this.")] = 1.0,
     warm_up_s: Annotated[float | None, typer.Option(min=0, help="Shorten the warm-up to this.")] = None,
+    settle_s: SettleS = SETTLE_S,
     probe_hz: Annotated[float, typer.Option(min=0.1, max=10, help="Orders a second that a probe places beside.")] = 1.0,
     cluster: Cluster = "chaos",
     provider: Annotated[str | None, typer.Option(help="bare or kind; default: what this machine can.")] = None,
@@ -71,7 +82,7 @@ def run(
             scenarios=tuple(scenario_named(name) for name in scenario),
             arms=names,
             seeds=tuple(range(seed, seed + pairs)),
-            limits=LiveLimits(max_rps, plan_of(where).places(), INJECTABLE, scale, warm_up_s),
+            limits=LiveLimits(max_rps, plan_of(where).places(), INJECTABLE, scale, warm_up_s, settle_s),
             out=out,
             resume=resume,
             again=_ends(again),

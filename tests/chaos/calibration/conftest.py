@@ -101,7 +101,9 @@ class LiveFolder:
     def __post_init__(self) -> None:
         self.path.mkdir()
         recorded = {scenario.name: scenario.model_dump(mode="json") for scenario in self.scenarios}
-        text = json.dumps({"played": {"scale": self.played.scale, "warm_up_s": None}, "scenarios": recorded})
+        text = json.dumps(
+            {"played": {"scale": self.played.scale, "warm_up_s": None, "settle_s": 0.0}, "scenarios": recorded}
+        )
         (self.path / "experiment.json").write_text(text)
 
     def play(self, scenario: Scenario, arm: str, seed: int, truth=None) -> RunFolder:

@@ -4,7 +4,7 @@ import pytest
 
 from chaos.experiments.arms import ARM_NAMES, PROFILE, hpa_values, live_arm, own_pods
 from chaos.experiments.keda import scaled_objects
-from chaos.experiments.operator_side import operator_values, policy_patch, resilience_values
+from chaos.experiments.operator_side import enforcing_patch, operator_values, policy_patch, resilience_values
 from chaos.experiments.problems import ArmUnknown, PlanRefused
 from forecasting.forecast import DeclaredEvent
 from simulation.scenario import scenario_of
@@ -94,8 +94,10 @@ def test_announcements_do_not_reach_who_knows_current_values_only():
     assert policy_patch(live_arm("hpa-tuned"), (SALE,), ZERO) == {}
 
 
-def test_a_policy_is_enforced_or_absent():
-    assert resilience_values(live_arm("foresail"), "foresail")["resilience"]["mode"] == "Enforce"
+def test_a_policy_is_observed_until_it_is_enforced_or_absent():
+    assert resilience_values(live_arm("foresail"), "foresail")["resilience"]["mode"] == "Observe"
+    assert enforcing_patch(live_arm("foresail")) == {"spec": {"mode": "Enforce"}}
+    assert enforcing_patch(live_arm("hpa-tuned")) == {}
     assert resilience_values(live_arm("hpa-tuned"), "foresail") == {"resilience": {"enabled": False}}
 
 

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from chaos.experiments.conductor import Conductor, GuardSettings
-from chaos.experiments.experiment import Wanted, carry_out_all, recorded_scale, recorded_scenarios, roll_back
+from chaos.experiments.experiment import (
+    LoadPlayed,
+    Wanted,
+    carry_out_all,
+    recorded_load,
+    recorded_scenarios,
+    roll_back,
+)
 from chaos.experiments.interrupts import Interrupted, Interrupts
 from chaos.experiments.measured.rows import PodRow, ServiceRow, WorkloadRow, write_rows
 from chaos.experiments.problems import FolderInvalid, PlanRefused, RollbackIncomplete, RunFailed
@@ -62,6 +69,9 @@ class FakeShop:
     def announce(self, arm, events, zero_s):
         self.log.append(f"announced {[event.name for event in events]} to {arm.name}")
 
+    def let_act(self, arm):
+        self.log.append(f"{arm.name} may act after {self.clock.now_s() - self.began_s:g} s of load")
+
     def tear_down(self):
         self.log.append("torn down")
 
@@ -77,14 +87,14 @@ class FakeShop:
         return self
 
     def _record(self, due_s):
-        bad = self.arm in self.failing and due_s - self.plan.warm_up_s >= 25.0
+        bad = self.arm in self.failing and due_s - self.plan.zero_s >= 25.0
         return Record(due_s, "front", Verdict.FAILED if bad else Verdict.OK, 503 if bad else 200, latency_ms=50.0)
 
     def seen(self):
         past_s = self.clock.now_s() - self.began_s
         if self.interrupted_at_s is not None and past_s >= self.interrupted_at_s:
             raise Interrupted("SIGTERM")
-        failing_s = max(0.0, past_s - self.plan.warm_up_s - 25.0) if self.arm in self.failing else 0.0
+        failing_s = max(0.0, past_s - self.plan.zero_s - 25.0) if self.arm in self.failing else 0.0
         return LoadSeen(int(past_s * RPS), int(failing_s * RPS), 0.05, past_s >= self.plan.load_s)
 
     def stop(self):
@@ -321,7 +331,13 @@ def test_a_second_attempt_does_not_read_the_rows_of_the_first(run, wanted, shop)
     assert len(folder.workloads.read_text().splitlines()) == lines
 
 
-def test_a_folder_says_by_what_its_rates_were_multiplied(run, wanted):
-    run(replace(wanted, limits=replace(wanted.limits, scale=0.5)))
+def test_a_folder_says_how_its_load_was_made(run, wanted):
+    run(replace(wanted, limits=replace(wanted.limits, scale=0.5, settle_s=20.0)))
 
-    assert recorded_scale(wanted.out) == 0.5
+    assert recorded_load(wanted.out) == LoadPlayed(scale=0.5, settle_s=20.0)
+
+
+def test_an_arm_acts_only_when_the_shop_had_time_to_settle(run, wanted, shop):
+    run(replace(wanted, arms=("foresail",), seeds=(1,), limits=replace(wanted.limits, settle_s=20.0)))
+
+    assert "foresail may act after 20 s of load" in shop.log

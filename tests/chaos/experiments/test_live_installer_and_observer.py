@@ -87,7 +87,7 @@ def test_the_shop_gets_the_plans_the_arms_and_the_stands_values(programs, set_up
     values = programs.values_of("shop")
     assert values["roles"]["gateway"]["maxReplicas"] == 24
     assert values["hpa"]["profiles"]["experiment"]["targetCPUUtilizationPercentage"] == 90
-    assert values["resilience"]["mode"] == "Enforce" and values["resilience"]["latencySeconds"] == 1.0
+    assert values["resilience"]["mode"] == "Observe" and values["resilience"]["latencySeconds"] == 1.0
     assert values["prometheus"] == {"install": "on"}
 
 
@@ -130,6 +130,15 @@ def test_events_are_patched_into_the_policy(programs):
     [(_, words, _)] = programs.told
     assert words[:5] == ("-n", "shop", "patch", "resiliencepolicy", "shop")
     assert json.loads(words[-1])["spec"]["events"][0]["start"] == "1970-01-01T00:01:00Z"
+
+
+def test_an_arm_is_let_act_by_its_policys_mode(programs):
+    programs.installer().let_act(live_arm("foresail"))
+    programs.installer().let_act(live_arm("hpa-tuned"))
+
+    [(_, words, _)] = programs.told
+    assert words[:5] == ("-n", "shop", "patch", "resiliencepolicy", "shop")
+    assert json.loads(words[-1]) == {"spec": {"mode": "Enforce"}}
 
 
 def test_an_arm_that_cannot_be_installed_fails_the_run(programs, scenario, limits):
