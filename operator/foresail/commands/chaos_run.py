@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from foresail.commands.chaos import (
     tell_scores,
 )
 from foresail.commands.mistakes import make_folder, refuse
+from foresail.commands.stopwatch import said_with_time
 
 if TYPE_CHECKING:
     from chaos.experiments.experiment import Wanted
@@ -71,7 +71,7 @@ def run(
     from chaos.experiments.live_plan import LiveLimits
     from foresail.commands.simulate import scenario_named
 
-    say = _said_with_time(as_json)
+    say = said_with_time(silent=as_json)
     with mistakes():
         names = named(arms)
         where = SiteWanted(
@@ -105,7 +105,7 @@ def rollback(
     from chaos.clusters.providers import default_provider, running_cluster
     from chaos.experiments.live.site import SiteWanted
 
-    say = _said_with_time(silent=False)
+    say = said_with_time()
     with mistakes():
         used = provider or default_provider()
         if not running_cluster(used, cluster, say).status():
@@ -168,13 +168,3 @@ def _ends(again: str) -> frozenset[RunState]:
         if name not in allowed:
             refuse(f"--again {name}: use {' or '.join(allowed)}, or both with a comma")
     return frozenset(allowed[name] for name in names)
-
-
-def _said_with_time(silent: bool) -> Callable[[str], None]:
-    begun_s = time.monotonic()
-
-    def say(sentence: str) -> None:
-        if not silent:
-            typer.echo(f"{time.monotonic() - begun_s:7.1f} s  {sentence}")
-
-    return say

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from foresail.commands.mistakes import refuse
+from foresail.commands.stopwatch import said_with_time
 
 if TYPE_CHECKING:
     from chaos.clusters.cluster import Cluster
@@ -57,7 +57,7 @@ def up(
             if not path.is_file():
                 refuse(f"--image {path}: no such file")
         plan = ClusterPlan(name, nodes, zones, timers_named(timers), memory_mib, cpus, prometheus, images)
-        cluster = make_cluster(provider or default_provider(), plan, _said_with_time())
+        cluster = make_cluster(provider or default_provider(), plan, said_with_time(err=True))
         cluster.up()
     typer.echo(f"export KUBECONFIG={cluster.kubeconfig}")
 
@@ -242,16 +242,7 @@ def forward(
 def _running(name: str, provider: str | None) -> Cluster:
     from chaos.clusters.providers import default_provider, running_cluster
 
-    return running_cluster(provider or default_provider(), name, _said_with_time())
-
-
-def _said_with_time() -> Callable[[str], None]:
-    begun_s = time.monotonic()
-
-    def say(sentence: str) -> None:
-        typer.echo(f"{time.monotonic() - begun_s:5.1f} s  {sentence}", err=True)
-
-    return say
+    return running_cluster(provider or default_provider(), name, said_with_time(err=True))
 
 
 @contextmanager

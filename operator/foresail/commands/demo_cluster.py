@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from foresail.commands.mistakes import make_folder, refuse
+from foresail.commands.stopwatch import said_with_time
 
 if TYPE_CHECKING:
     from chaos.demo_cluster.running import Course
@@ -55,11 +55,7 @@ def _held(name: str, sale: Sale, out: Path, no_sale: bool) -> Course | None:
     from chaos.demo_cluster.places import opened, where_to_look
     from chaos.demo_cluster.running import declared_and_run
 
-    begun_s = time.monotonic()
-
-    def say(sentence: str) -> None:
-        typer.echo(f"{time.monotonic() - begun_s:6.1f} s  {sentence}")
-
+    say = said_with_time()
     stop = "make cluster-down" if name == DEFAULT_NAME else f"foresail cluster down --name {name}"
     with TemporaryDirectory(prefix="foresail-demo-") as home:
         cluster, tools = brought_up(name, folders_here(os.environ), Path(home), say)
