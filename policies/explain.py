@@ -161,6 +161,8 @@ def _fact(key: str, value: float | str, facts: Facts, clock: Clock) -> str:
         return f"{_number(value)} req/s"
     if key.endswith("_s") or key == "seconds":
         return _duration(value)
+    if key == "pods_needed":
+        return "no pod" if value < 1.0 else "1 pod" if value == 1.0 else f"{_number(value)} pods"
     if key in _SHARES or key.endswith("_ratio") or (key == "floor" and "healthy_ratio" in facts):
         return _share(value)
     return _number(value)

@@ -44,7 +44,9 @@ def main_reason(
         event = _event_ahead(subject, now_s)
         if event is None:
             return Reason(ReasonCode.DEMAND_EXPECTED, facts)
-        return Reason(ReasonCode.DEMAND_DECLARED, {**facts, "event": event.name, "multiplier": event.multiplier})
+        stage = "coming" if now_s < event.starts_at_s else "on"
+        declared: Mapping[str, float | str] = {"event": event.name, "stage": stage, "multiplier": event.multiplier}
+        return Reason(ReasonCode.DEMAND_DECLARED, {**facts, **declared})
     if value < current:
         return Reason(ReasonCode.DEMAND_FALLING, facts)
     if value > limits.base:

@@ -20,7 +20,8 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
         " and new pods need {lead_s}",
     ),
     ReasonCode.DEMAND_DECLARED: (
-        "the declared event “{event}” is coming",
+        "the declared event “{event}”",
+        " is {stage}",
         " (demand × {multiplier})",
         ": {demand_rps} (p95) by {at_s}",
         ", ready pods carry {capacity_rps}",
@@ -37,7 +38,7 @@ PHRASES: Mapping[ReasonCode, tuple[str, ...]] = {
     ReasonCode.DEMAND_FALLING: (
         "demand is falling",
         ": at most {demand_rps} (p95) by {at_s}",
-        ", which {pods_needed} pods carry",
+        ", work for {pods_needed}",
     ),
     ReasonCode.DEMAND_ABOVE_MAX: (
         "demand exceeds what the maximum allows",

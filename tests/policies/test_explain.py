@@ -73,6 +73,22 @@ def test_a_lowered_floor_says_so() -> None:
     assert text == "Lowered the floor of shop/gateway from 7 to 6: demand is falling."
 
 
+@pytest.mark.parametrize(("pods", "said"), [(0.0, "no pod"), (1.0, "1 pod"), (3.0, "3 pods")])
+def test_falling_demand_is_told_in_pods(pods: float, said: str) -> None:
+    falling = Reason(ReasonCode.DEMAND_FALLING, {"demand_rps": 21.0, "at_s": 45_240.0, "pods_needed": pods})
+
+    assert (
+        explain.render_reason(falling, clock) == f"demand is falling: at most 21 req/s (p95) by 12:34, work for {said}"
+    )
+
+
+@pytest.mark.parametrize("stage", ["coming", "on"])
+def test_a_declared_event_is_told_with_its_stage(stage: str) -> None:
+    declared = Reason(ReasonCode.DEMAND_DECLARED, {"event": "sale", "stage": stage, "multiplier": 4.0})
+
+    assert explain.render_reason(declared, clock) == f"the declared event “sale” is {stage} (demand × 4)"
+
+
 def test_doing_nothing_is_explained_too() -> None:
     fits = Reason(ReasonCode.DEMAND_FITS, {"demand_rps": 80.0, "at_s": 45_240.0, "capacity_rps": 120.0})
 

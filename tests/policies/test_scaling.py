@@ -335,7 +335,8 @@ def test_a_declared_event_is_named() -> None:
     desk.tick(63.0)
 
     assert desk.reasons[0].code is ReasonCode.DEMAND_DECLARED
-    assert desk.reasons[0].facts["event"] == "sale"
+    facts = desk.reasons[0].facts
+    assert (facts["event"], facts["stage"]) == ("sale", "coming")
 
 
 def test_without_an_hpa_replicas_are_written_and_never_below_the_safe_number() -> None:
