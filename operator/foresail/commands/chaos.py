@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chaos.experiments.live_plan import LivePlan
 
 DEFAULT_ARMS = "hpa-tuned,foresail"
-SETTLE_S = 120.0
+SETTLE_S = 90.0
 
 app = typer.Typer(
     help="Scenarios on a live cluster: what would be done, the same as Chaos Mesh objects, and the score.",

@@ -24,7 +24,7 @@ def test_a_plan_says_what_would_be_done_and_what_is_different(leak):
     result = foresail("plan", leak)
 
     assert result.exit_code == 0, result.output
-    assert "short: 540 s of load, of which the shop has 120 s to settle and 120 s are warm-up, " in result.output
+    assert "short: 510 s of load, of which the shop has 90 s to settle and 120 s are warm-up, " in result.output
     assert "t = 60 to 180 s: memory leak in catalog" in result.output
     assert "differs: history: 3 h and 1 earlier days are not played" in result.output
 
