@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from foresail.objects.fast_plan import FastPlan, GatewayPod, Peer
-from foresail.objects.gateway_counters import CounterSpec, Counts, GatewayMeter, metered, read_counts
+from foresail.objects.gateway_counters import CounterSpec, GatewayMeter, Reading, metered, read_counts
 from foresail.objects.probing import ProbeSettings, probe_all
 from foresail.objects.vantages import (
     VantageReport,
@@ -135,12 +135,18 @@ class FastWatch:
 
     async def _read_gateways(self, session: aiohttp.ClientSession, pods: Iterable[GatewayPod]) -> None:
         asked = tuple(pods)
-        pages = await asyncio.gather(*(self._page(session, pod.url) for pod in asked))
-        readings: dict[str, dict[str, Counts | None]] = {}
-        for pod, page in zip(asked, pages, strict=True):
-            counts = None if page is None else read_counts(page, self._settings.counter)
-            readings.setdefault(pod.workload, {})[pod.pod] = counts
-        self._meter = metered(self._meter, readings, self._clock())
+        found = await asyncio.gather(*(self._read(session, pod.url) for pod in asked))
+        readings: dict[str, dict[str, Reading | None]] = {}
+        for pod, reading in zip(asked, found, strict=True):
+            readings.setdefault(pod.workload, {})[pod.pod] = reading
+        self._meter = metered(self._meter, readings)
+
+    async def _read(self, session: aiohttp.ClientSession, url: str) -> Reading | None:
+        asked_at_s = self._clock()
+        page = await self._page(session, url)
+        answered_at_s = self._clock()
+        counts = None if page is None else read_counts(page, self._settings.counter)
+        return None if counts is None else Reading(counts, asked_at_s, answered_at_s)
 
     async def _ask_peers(self, session: aiohttp.ClientSession, peers: Iterable[Peer]) -> tuple[VantageReport, ...]:
         return tuple(await asyncio.gather(*(self._ask_peer(session, peer) for peer in peers)))

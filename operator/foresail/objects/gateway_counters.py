@@ -59,9 +59,17 @@ def _is_failure(labels: Mapping[str, str], spec: CounterSpec) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Last:
+class Reading:
+    """A pod's counts of some moment between the question and the answer."""
+
     counts: Counts
-    at_s: float
+    asked_at_s: float
+    answered_at_s: float
+
+    def since_s(self, before: Reading) -> float:
+        """How long after another one. Between two questions or two answers, whichever is longer: an answer that came
+        late makes the time to the next one look short, and ordinary demand like a surge."""
+        return max(self.asked_at_s - before.asked_at_s, self.answered_at_s - before.answered_at_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,34 +79,34 @@ class GatewayMeter:
     rate_rps: float | None = None
     failed_ratio: float | None = None
     recent_rps: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    last: Mapping[str, _Last] = field(default_factory=dict)  # by `workload/pod`
+    last: Mapping[str, Reading] = field(default_factory=dict)  # by `workload/pod`
 
 
-def metered(meter: GatewayMeter, readings: Mapping[str, Mapping[str, Counts | None]], now_s: float) -> GatewayMeter:
+def metered(meter: GatewayMeter, readings: Mapping[str, Mapping[str, Reading | None]]) -> GatewayMeter:
     """The meter after a round. `readings`: by gateway workload, by pod; None: the pod did not answer.
 
     A pod counts once it was read twice. A gateway is known while at least half of its pods answer: those that do not
     may be dead, and what they would have served is not offered to anybody else within the second.
     """
-    last: dict[str, _Last] = {}
+    last: dict[str, Reading] = {}
     recent: dict[str, tuple[float, ...]] = {}
     rates: list[float] = []
     total_rps = failed_rps = 0.0
     for workload, pods in readings.items():
         known = 0
         rate_rps = 0.0
-        for pod, counts in pods.items():
+        for pod, reading in pods.items():
             key = f"{workload}/{pod}"
             before = meter.last.get(key)
-            if counts is None:
+            if reading is None:
                 if before is not None:
                     last[key] = before
                 continue
-            last[key] = _Last(counts, now_s)
-            if before is None or not 0.0 < now_s - before.at_s <= _MOST_GAP_S:
+            last[key] = reading
+            if before is None or not 0.0 < (elapsed_s := reading.since_s(before)) <= _MOST_GAP_S:
                 continue
             known += 1
-            elapsed_s = now_s - before.at_s
+            counts = reading.counts
             # A counter that fell back began anew with its process.
             restarted = counts.total < before.counts.total
             since = Counts(0.0, 0.0) if restarted else before.counts

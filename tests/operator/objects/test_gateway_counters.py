@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from foresail.objects.gateway_counters import CounterSpec, Counts, GatewayMeter, metered, read_counts
+from foresail.objects.gateway_counters import CounterSpec, Counts, GatewayMeter, Reading, metered, read_counts
 
 PAGE = """# HELP http_server_request_duration_seconds From the first byte to the last
 # TYPE http_server_request_duration_seconds histogram
@@ -49,7 +49,9 @@ def test_what_cannot_be_read_is_unknown(page: str) -> None:
 def read(*rounds: dict[str, Counts | None], step_s: float = 1.0) -> GatewayMeter:
     meter = GatewayMeter()
     for number, pods in enumerate(rounds):
-        meter = metered(meter, {"shop/gateway": pods}, number * step_s)
+        at_s = number * step_s
+        readings = {pod: None if counts is None else Reading(counts, at_s, at_s) for pod, counts in pods.items()}
+        meter = metered(meter, {"shop/gateway": readings})
     return meter
 
 
@@ -59,6 +61,19 @@ def test_two_readings_make_a_rate() -> None:
     assert meter.rate_rps == 40.0
     assert meter.failed_ratio == 0.1
     assert meter.recent_rps == {"shop/gateway": (40.0,)}
+
+
+@pytest.mark.parametrize(
+    "late_s", [pytest.param((0.0, 0.8, 0.0), id="answered late"), pytest.param((0.8, 0.0, 0.8), id="others late")]
+)
+def test_an_answer_that_comes_late_makes_no_surge(late_s: tuple[float, ...]) -> None:
+    # 40 requests a second; the count is of the moment of the question.
+    meter = GatewayMeter()
+    for second, late in enumerate(late_s):
+        reading = Reading(Counts(40.0 * second, 0.0), float(second), second + late)
+        meter = metered(meter, {"shop/gateway": {"a": reading}})
+
+        assert max(meter.recent_rps.get("shop/gateway", (0.0,))) <= 40.0
 
 
 def test_one_reading_is_no_rate() -> None:
