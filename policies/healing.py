@@ -8,7 +8,7 @@ is not allowed it is drained for a while.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from forecasting.forecast import Forecast
@@ -25,9 +25,8 @@ from policies.risk import Curve
 from policies.suspects import Suspect
 from policies.weights import WeightsMemory
 
-FILLED_BY_OTHERS = (
-    0.92  # of their capacity that the others may be filled when a harmful pod leaves before its successor
-)
+#: Of their capacity that the others may be filled when a harmful pod leaves before its successor.
+FILLED_BY_OTHERS = 0.92
 CRASHING_RESTARTS = 3  # a pod that keeps dying by itself is the rollout's problem: its replacement would die too
 
 
@@ -55,17 +54,19 @@ def propose(
     capacity_rps: Mapping[str, float],
     memory: HealingMemory,
     now_s: float,
+    left_zones: Set[str] = frozenset(),
 ) -> tuple[tuple[Proposal, ...], Mapping[str, tuple[Reason, ...]], HealingMemory]:
     """What healing would do now, what it has to say per workload, and what it remembers.
 
     `signals` is the forecast of `seen.signals`, its series named by `SignalTarget.key`; `capacity_rps` is what one pod
     carries within SLO. With stale objects or without fresh metrics nothing new begins and nothing goes further than it
-    is; what has to be undone still is.
+    is; what has to be undone still is. Pods that are worse than their peers are left alone in `left_zones`: what is
+    done about those is done to the zone.
     """
     if not seen.api_ok:
         return (), {}, memory
     blind = seen.metrics_age_s is None or seen.metrics_age_s > METRICS_STALE_S
-    ward = _Ward(seen, signals, policies, lead_s, capacity_rps, memory, now_s, blind)
+    ward = _Ward(seen, signals, policies, lead_s, capacity_rps, memory, now_s, blind, left_zones)
     for workload, policy in ward.patients:
         ward.visit(workload, policy)
     return tuple(ward.proposals), ward.reasons, ward.remembered()
@@ -84,9 +85,10 @@ class _Ward:
         memory: HealingMemory,
         now_s: float,
         blind: bool,
+        left_zones: Set[str],
     ) -> None:
         self.seen, self.policies, self.lead_s, self.memory = seen, policies, lead_s, memory
-        self.capacity_rps, self.now_s, self.blind = capacity_rps, now_s, blind
+        self.capacity_rps, self.now_s, self.blind, self.left_zones = capacity_rps, now_s, blind, left_zones
         self.patients = [
             (workload, policy)
             for workload in seen.workloads
@@ -246,6 +248,10 @@ class _Ward:
         """Replace or drain an outlier that hurts users or soon will; False: it does not, or neither may be done."""
         ahead_s = self._lead(policy) + policy.healing.margin_s
         if not suspect.must_go(ahead_s) or not _can_be_met(workload, odd.pod, self.now_s):
+            return False
+        zone = next((pod.zone for pod in workload.pods if pod.name == odd.pod), None)
+        if zone is not None and zone in self.left_zones:
+            self._say(workload.name, Reason(ReasonCode.ZONE_DOWN, {"zone": zone, "pod": odd.pod}))
             return False
         self._say(workload.name, _reason(odd))
         return self._meet(odd.pod, odd.signal, suspect.confidence, (_reason(odd),), workload, policy)

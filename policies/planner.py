@@ -17,6 +17,7 @@ from policies import (
     lead_time,
     scaling,
     surge,
+    zone_shift,
 )
 from policies.deciding import Reasons, decided, hold
 from policies.decision import (
@@ -133,9 +134,12 @@ def _plan(
     means = _means(seen.workloads, memory, policies, now_s)
     lead_s = means.lead_s
     rps = {name: known.safe_rps for name, known in means.capacity.items()}
-    healed, said_healing, healing_memory = healing.propose(seen, signals, policies, lead_s, rps, memory.healing, now_s)
     failed_over, said_failover, failover_memory = failover.propose(
         seen, signals, demand, rps, policies, memory.failover, now_s
+    )
+    left_zones = zone_shift.left_alone(failover_memory.zones, now_s)
+    healed, said_healing, healing_memory = healing.propose(
+        seen, signals, policies, lead_s, rps, memory.healing, now_s, left_zones
     )
     dimmed, said_brownout, brownout_memory = brownout.propose(
         seen, demand, rps, lead_s, policies, memory.brownout, now_s

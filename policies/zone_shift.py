@@ -21,6 +21,7 @@ LEAST_PODS = 3  # … and so many, of
 LEAST_WORKLOADS = 2  # … so many workloads, so that it is the zone and not one of them
 FINE_ELSEWHERE_RATIO = 0.20
 CONFIRM_S = 30.0  # two more looks
+LEFT_S = CONFIRM_S + 45.0  # … and a primary's switchover
 HEALTHY_S = 120.0
 CAPACITY_AHEAD_S = 600.0  # the remaining zones must carry the p90 for as long as the shift lasts
 CAPACITY_LEVEL = 0.90
@@ -107,6 +108,12 @@ def propose(
             by_nodes = sick.nodes_down > 0
             standing[sick.name] = StandingShift(shifted.workloads, now_s, shifted.expires_at_s, by_nodes)
     return Shifts(tuple(proposals), reasons, frozenset(waiting), ZoneShiftMemory(standing, since))
+
+
+def left_alone(memory: ZoneShiftMemory, now_s: float) -> frozenset[str]:
+    """Zones that look sick and are being decided upon. Treating their pods one by one would be slower, and would take
+    the evidence away; longer than a shift can take they are not waited for."""
+    return frozenset(zone for zone, since_s in memory.suspected_since_s.items() if now_s - since_s <= LEFT_S)
 
 
 def _zones(seen: Observation, at_risk: Set[str], policies: PolicySet) -> list[_Zone]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from forecasting.forecast import LEVELS, Floats, Forecast
-from policies import failover
+from policies import failover, zone_shift
 from policies.decision import Proposal, ReasonCode, RestoreZone, ShiftZone, SwitchOver
 from policies.failover import FailoverMemory
 from policies.model import (
@@ -255,6 +255,13 @@ def test_a_zone_stays_when_the_others_cannot_carry_the_p90() -> None:
 
     assert proposals == []
     assert ReasonCode.REMAINING_ZONES_TOO_SMALL in said
+
+
+def test_pods_of_a_sick_zone_are_its_own_matter_for_as_long_as_a_shift_may_take() -> None:
+    _, _, memory = zone_looks(*(15.0 * look for look in range(6)), demand_rps=41.0)
+
+    assert zone_shift.left_alone(memory.zones, 75.0) == {"a"}
+    assert zone_shift.left_alone(memory.zones, 90.0) == frozenset()
 
 
 def test_when_all_zones_fail_it_is_not_the_zone() -> None:

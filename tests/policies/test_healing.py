@@ -88,6 +88,7 @@ class Ward:
         self.policies = PolicySet({CART: WorkloadPolicy(CART, healing=policy)})
         self.memory = HealingMemory()
         self.reasons: list[ReasonCode] = []
+        self.left_zones: frozenset[str] = frozenset()
 
     def look(
         self,
@@ -106,7 +107,7 @@ class Ward:
         seen = Observation(now_s, (workload,), signals=history, metrics_age_s=5.0)
         seen = replace(seen, **known)  # type: ignore[arg-type]
         proposals, reasons, self.memory = healing.propose(
-            seen, signals, self.policies, {CART: LEAD_S}, {CART: CAPACITY_RPS}, self.memory, now_s
+            seen, signals, self.policies, {CART: LEAD_S}, {CART: CAPACITY_RPS}, self.memory, now_s, self.left_zones
         )
         self.reasons = [reason.code for reason in reasons.get(CART, ())]
         return list(proposals)
@@ -399,6 +400,17 @@ def test_a_pod_that_fails_half_of_its_requests_leaves_at_the_first_look_where_it
     proposals = Ward().look(cart(*SICK, offered_rps=60.0), 0.0)
 
     assert [proposal.action for proposal in proposals] == [DETACH, OFF]
+
+
+def test_a_failing_pod_is_left_to_its_zone_while_that_is_decided_upon() -> None:
+    ward = Ward()
+    ward.left_zones = frozenset({"b"})
+
+    assert DetachPod not in {type(one.action) for one in ward.look(cart(*SICK, offered_rps=60.0), 0.0)}
+    assert ReasonCode.ZONE_DOWN in ward.reasons
+
+    ward.left_zones = frozenset()
+    assert DetachPod in {type(one.action) for one in ward.look(cart(*SICK, offered_rps=60.0), 15.0)}
 
 
 @pytest.mark.parametrize("offered_rps", [None, 75.0], ids=["unknown demand", "94 % of what two pods carry"])
