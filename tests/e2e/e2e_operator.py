@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from e2e_inside import site
@@ -33,13 +34,13 @@ class OperatorView:
         with site(self.stage.cluster, f"{status['podIP']}:8080") as server:
             return server.text(path)
 
-    def decisions(self, workload: str, most: int = 50) -> list[Any]:
-        """Of NAMESPACE/NAME, newest first."""
+    def decisions(self, workload: str, most: int = 50, since_s: float = 0.0) -> list[Any]:
+        """Of NAMESPACE/NAME, newest first; none from before that Unix time."""
         status = self.stage.kubectl.get(OPERATOR, "pod", self.leader())["status"]
         with site(self.stage.cluster, f"{status['podIP']}:8080") as server:
             found = server.json(f"/decisions?workload={workload}&limit={most}")
         assert isinstance(found, list)
-        return found
+        return [one for one in found if datetime.fromisoformat(one["at"]).timestamp() >= since_s]
 
     def newest(self, workloads: Collection[str]) -> dict[str, Any]:
         """The last decision about each of these, None before the first."""

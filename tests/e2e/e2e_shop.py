@@ -12,6 +12,7 @@ from typing import Any
 from e2e_inside import site
 from e2e_load import secret
 from e2e_stage import SHOP, Stage
+from e2e_waiting import wait_until
 
 from chaos.clusters.cluster import ClusterFailed
 
@@ -98,6 +99,20 @@ class Shop:
             yield
         finally:
             self.stage.kubectl(*annotate, f"{PAUSE_ANNOTATION}-")
+
+    @contextmanager
+    def stuck_rollout(self, role: str) -> Iterator[None]:
+        """A new version of a Deployment whose pod never becomes Ready; taken back when the block ends."""
+        kubectl, name = self.stage.kubectl, f"shop-{role}"
+        path = "/spec/template/spec/containers/0/readinessProbe/httpGet/path"
+        patch = json.dumps([{"op": "replace", "path": path, "value": "/nowhere"}])
+        kubectl("patch", "-n", SHOP, "deployment", name, "--type=json", "-p", patch)
+        try:
+            wait_until("a pod of the new version", lambda: len(self.pods(role)) > len(self.ready_pods(role)))
+            yield
+        finally:
+            kubectl("rollout", "undo", "-n", SHOP, f"deployment/{name}")
+            kubectl("rollout", "status", "-n", SHOP, f"deployment/{name}", "--timeout=120s", limit_s=130.0)
 
     def resting_targets(self) -> list[Any]:
         """The policy's targets without any room for floors to rise."""

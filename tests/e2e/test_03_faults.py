@@ -2,9 +2,7 @@
 
 import time
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from e2e_load import load, reconciled
@@ -36,7 +34,7 @@ def test_a_crashed_pod_loses_no_order_and_causes_no_drastic_act(
     assert summary["orders"]["acknowledged"] > 0
     assert reconciled(operator.stage, visitors.ledger).clean
     assert summary["failed"] / summary["sent"] < 0.02
-    decisions = [one for one in operator.decisions(CATALOG) if began_after(one, begun_s)]
+    decisions = operator.decisions(CATALOG, since_s=begun_s)
     assert decisions and all(one["sentence"] for one in decisions)
     assert not {act["kind"] for one in decisions for act in one["actions"]} & DRASTIC
     wait_until("all pods to be in rotation", lambda: out_of_rotation(shop), until=lambda out: out == [])
@@ -84,10 +82,6 @@ def test_a_leaking_pod_is_replaced_before_it_runs_out_of_memory(
 
 def names(shop: Shop, role: str) -> set[str]:
     return {pod["metadata"]["name"] for pod in shop.pods(role)}
-
-
-def began_after(decision: Any, begun_s: float) -> bool:
-    return datetime.fromisoformat(decision["at"]).timestamp() >= begun_s
 
 
 def out_of_rotation(shop: Shop) -> list[str]:

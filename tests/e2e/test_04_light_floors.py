@@ -3,6 +3,7 @@
 import json
 import time
 
+import pytest
 from e2e_light import HIGHEST, RESTING, SOON_S, Light, sale
 from e2e_operator import OperatorView
 from e2e_programs import Kubectl
@@ -92,6 +93,7 @@ def test_what_a_gitops_tool_writes_becomes_the_original_and_the_second_time_it_i
         assert last.floor == 2
 
 
+@pytest.mark.slow
 def test_a_tool_that_replaces_the_whole_object_is_left_alone_the_second_time_too(
     light: Light, operator: OperatorView, kubectl: Kubectl
 ) -> None:

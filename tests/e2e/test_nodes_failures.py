@@ -1,5 +1,6 @@
 """Pods that hang, nodes that die, a database leader that crashes: on the real shop, under a real operator."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from e2e_failing import at_rest, primary, sentences, traffic_label, with_a_peer
 from e2e_load import load, reconciled
 from e2e_operator import OperatorView
 from e2e_shop import Shop, restarts
-from e2e_waiting import wait_until
+from e2e_waiting import stays, wait_until
 
 from chaos.clusters.bare.pod_processes import kill_containers
 from chaos.load.reconcile import Mistake
@@ -29,6 +30,18 @@ def test_a_hung_pod_leaves_rotation_and_comes_back(shop: Shop, operator: Operato
     assert peers
     said = sentences(operator.decisions("shop/shop-cart"))
     assert f"Took {hung.pod} of shop/shop-cart out of rotation" in said and "answers nobody" in said
+
+
+@pytest.mark.slow
+def test_a_hung_pod_is_left_in_place_while_its_workload_is_rolled_out(shop: Shop, operator: OperatorView) -> None:
+    with at_rest(shop) as live:
+        hung = min(one for one in live.endpoints() if one.service == "shop-cart")
+        begun_s = time.time()
+        with shop.stuck_rollout("cart"), stopped(live.uid(hung.pod)):
+            stays("in place", lambda: traffic_label(shop, hung.pod), 20.0, until=lambda label: label != "off")
+
+    done = [act for one in operator.decisions("shop/shop-cart", since_s=begun_s) for act in one["actions"]]
+    assert not done
 
 
 @pytest.mark.slow
