@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chaos.clusters.plan import NodePlace
+from chaos.clusters.plan import ZONE_LABEL, NodePlace
 from chaos.experiments.fault_checks import refused_fault
 from chaos.experiments.places import Places, places_of
 from chaos.experiments.problems import PlanRefused
-from chaos.experiments.shop_map import ENTRY, ROLES, STORES, VISITS, live_mix, shop_values
+from chaos.experiments.shop_map import ENTRY, ROLES, STORES, VISITS, live_mix, merged, shop_values
 from chaos.load.mix import Mix
 from chaos.load.plan import MOST_ARRIVALS
 from chaos.load.shapes import LoadShape
@@ -108,9 +108,19 @@ def live_plan(scenario: Scenario, seed: int, limits: LiveLimits) -> LivePlan:
         mix=live_mix(scenario.topology),
         faults=tuple(PlannedFault(i, f) for i, f in enumerate(scenario.faults) if f.kind not in CROWDS),
         places=places,
-        values=shop_values(scenario.topology, scenario.slo.latency_s, scenario.slo.availability),
+        values=merged(
+            shop_values(scenario.topology, scenario.slo.latency_s, scenario.slo.availability), _redis_apart(places)
+        ),
         differences=tuple(_differences(scenario, warm_up_s, limits)),
     )
+
+
+def _redis_apart(places: Places) -> dict[str, Any]:
+    """Redis is a single pod, and the scheduler may put it anywhere. In the last zone, faults of the others do not take
+    all carts along in one run and none in the next."""
+    if len(places.zones) < 2:
+        return {}
+    return {"redis": {"nodeSelector": {ZONE_LABEL: list(places.zones.values())[-1]}}}
 
 
 def _warm_up_s(scenario: Scenario, limits: LiveLimits) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from charts import ROOT, SHOP, Manifest, manifests, named, needs_helm, of_kind, read, values_of
+from charts import ROOT, SHOP, Manifest, helm, manifests, named, needs_helm, of_kind, pod_templates, read, values_of
 from demo_shop.settings import Role, Settings
 from demo_shop.stores.patroni import FailoverSettings, server_parameters, shared_settings
 from foresail.onboarding.onboard import onboarding
@@ -275,3 +275,13 @@ def test_the_shop_needs_no_further_step_before_foresail_acts_on_it(profile: str)
     assert found.workloads
     assert [report.workload for report in found.workloads if report.missing] == []
     assert found.problems == ()
+
+
+@needs_helm
+def test_redis_has_a_node_selector_of_its_own_beside_that_of_all_pods() -> None:
+    done = helm(SHOP, "--set=nodeSelector.disk=fast", "--set=redis.nodeSelector.rack=seven")
+    pods = dict(pod_templates([one for one in yaml.safe_load_all(done.stdout) if one]))
+    selectors = {name: pod["spec"].get("nodeSelector") for name, pod in pods.items()}
+
+    assert selectors.pop("StatefulSet/it-redis") == {"disk": "fast", "rack": "seven"}
+    assert set(map(str, selectors.values())) == {"{'disk': 'fast'}"}

@@ -81,7 +81,7 @@ pricing: {postgres: true, redis: true, calls: []}
       {{- end }}
 {{- end -}}
 
-{{- /* (dict "context" $ "user" 10001) */ -}}
+{{- /* (dict "context" $ "user" 10001 "nodeSelector" dict), the last one beside the chart's own */ -}}
 {{- define "shop.podBasics" -}}
 automountServiceAccountToken: false
 {{- with .context.Values.imagePullSecrets }}
@@ -99,7 +99,7 @@ securityContext:
 {{- with .context.Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
-{{- with .context.Values.nodeSelector }}
+{{- with merge (deepCopy (default dict .nodeSelector)) .context.Values.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}

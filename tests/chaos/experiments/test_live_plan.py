@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chaos.clusters.plan import NodePlace
+from chaos.clusters.plan import ZONE_LABEL, NodePlace
 from chaos.experiments.live_plan import live_plan
 from chaos.experiments.places import places_of
 from chaos.experiments.problems import PlanRefused
@@ -157,6 +157,13 @@ def test_the_shop_is_given_the_topologys_bounds_and_resources(scenario):
     assert values["postgres"]["members"] == 2
     assert values["shop"]["faults"] is True
     assert "postgres" not in values["roles"]
+
+
+def test_redis_stands_in_the_last_zone_where_there_are_several(scenario, limits):
+    one_zone = replace(limits, machines=tuple(replace(machine, zone="zone-a") for machine in limits.machines))
+
+    assert live_plan(scenario(), 1, limits).values["redis"]["nodeSelector"] == {ZONE_LABEL: "zone-b"}
+    assert "nodeSelector" not in live_plan(scenario(), 1, one_zone).values["redis"]
 
 
 def test_values_are_merged_as_helm_merges_files():
