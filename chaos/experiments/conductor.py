@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chaos.experiments.arms import LiveArm
+from chaos.experiments.cpu_times import CpuTimes
 from chaos.experiments.guard import Glance, Guard, Hypothesis
 from chaos.experiments.injecting.injections import Injections
 from chaos.experiments.injecting.registry import injector
@@ -15,6 +16,7 @@ from chaos.experiments.injecting.stage import Stage
 from chaos.experiments.injecting.undoing import perform
 from chaos.experiments.interrupts import Interrupts
 from chaos.experiments.live_plan import LivePlan
+from chaos.experiments.problems import RunFailed
 from chaos.experiments.rollback import ROLLBACK, Rollback, RollbackJournal
 from chaos.experiments.run_folder import Bookkeeping, RunFacts, RunFolder, write_facts
 from chaos.experiments.stand import RunningLoad, Stand
@@ -33,12 +35,16 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None: ...
 
+    def cpu_times(self) -> CpuTimes | None:
+        """Of the machine under the cluster; None: not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
     most_error_minutes: float
     error_ratio: float = 0.01
     steady_s: float = 30.0
+    most_stolen_ratio: float = 0.05  # of processor time, by the machine's host
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Conductor:
             def facts(books: Bookkeeping | None) -> RunFacts:
                 return RunFacts(load.began_s, zero_s, PROMETHEUS_STEP_S, injections.records(), guard.verdict(), books)
 
+            before = self.clock.cpu_times()
             try:
                 events = Traffic(plan.scenario, plan.seed).declared_events() if arm.knows_events else ()
                 self.stand.installer.announce(arm, events, zero_s)
@@ -88,10 +95,17 @@ class Conductor:
                 with self.interrupts.held_back():
                     write_facts(folder, facts(None))
                     self._take_back(load, rollback)
+                stolen = self._stolen_since(before)
             self.clock.sleep(SETTLES_S)
         end_s = zero_s + plan.scenario.duration_s
         self.stand.observer.collect(folder, zero_s, end_s, PROMETHEUS_STEP_S)
         write_facts(folder, facts(self.stand.books.settle(folder)))
+        if stolen > self.guard.most_stolen_ratio:
+            raise RunFailed(
+                f"the host took {100.0 * stolen:.0f} % of the processors' time away, at most "
+                f"{100.0 * self.guard.most_stolen_ratio:.0f} % may be: what was measured is the host; "
+                "--resume --again failed tries once more"
+            )
 
     def _injections(self, plan: LivePlan, rollback: Rollback) -> Injections:
         stage = Stage(self.stand.verbs, rollback, plan.scenario.topology, plan.places, plan.seed)
@@ -111,6 +125,16 @@ class Conductor:
             if seen.ended and at_s >= plan.scenario.duration_s:
                 return
             self.clock.sleep(STEP_S)
+
+    def _stolen_since(self, before: CpuTimes | None) -> float:
+        """Told whatever became of the run: it may be why. Where it is not known there is nothing to hold against it."""
+        now = self.clock.cpu_times()
+        if before is None or now is None:
+            return 0.0
+        stolen = now.stolen_since(before)
+        if stolen > self.guard.most_stolen_ratio:
+            self.say(f"the host took {100.0 * stolen:.0f} % of the processors' time away meanwhile")
+        return stolen
 
     def _until(self, unix_s: float) -> None:
         while (left_s := unix_s - self.clock.now_s()) > 0.0:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chaos.experiments.arms import LiveArm
 from chaos.experiments.conductor import Conductor, GuardSettings
+from chaos.experiments.cpu_times import CpuTimes, cpu_times
 from chaos.experiments.experiment import Wanted, carry_out_all, roll_back
 from chaos.experiments.interrupts import Interrupts
 from chaos.experiments.live.assembly import Site, stand_on
@@ -27,6 +28,9 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def cpu_times(self) -> CpuTimes | None:
+        return cpu_times()
 
 
 @dataclass(frozen=True, slots=True)

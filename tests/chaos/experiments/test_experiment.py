@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from chaos.experiments.conductor import Conductor, GuardSettings
+from chaos.experiments.cpu_times import CpuTimes
 from chaos.experiments.experiment import (
     LoadPlayed,
     Wanted,
@@ -36,12 +37,16 @@ OUTAGE = {"kind": "metrics_outage", "start_s": 20, "duration_s": 20}
 @dataclass
 class FakeClock:
     at_s: float = 1_790_000_000.0
+    stolen_ratio: float = 0.0
 
     def now_s(self) -> float:
         return self.at_s
 
     def sleep(self, seconds: float) -> None:
         self.at_s += seconds
+
+    def cpu_times(self) -> CpuTimes:
+        return CpuTimes(self.at_s, self.stolen_ratio * self.at_s)
 
 
 @dataclass
@@ -329,6 +334,15 @@ def test_a_second_attempt_does_not_read_the_rows_of_the_first(run, wanted, shop)
     run(replace(wanted, resume=True))
 
     assert len(folder.workloads.read_text().splitlines()) == lines
+
+
+def test_a_run_beside_which_the_host_took_the_processors_away_is_no_evidence(run, wanted, shop):
+    shop.clock.stolen_ratio = 0.3
+
+    said = run(wanted)
+
+    assert set(ends(wanted).values()) == {RunState.FAILED}
+    assert "the host took 30 % of the processors' time away meanwhile" in said
 
 
 def test_a_folder_says_how_its_load_was_made(run, wanted):
