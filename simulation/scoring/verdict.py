@@ -12,9 +12,11 @@ SAME_S = 1.0
 
 
 def best_arm(summary: Summary, figure: str, higher_is_better: bool = False) -> str | None:
-    """The one arm with the best mean; the oracle knows the future and does not compete. None: unknown, or a tie."""
+    """The one arm with the best mean; the oracle knows the future and does not compete. None: unknown, a tie, or means
+    over different runs, which say nothing about the arms."""
     means = {a: m for a in summary.arms if a != "oracle" and (m := summary.mean(a, figure)) is not None}
-    if len(means) < 2:
+    runs = {frozenset((s.scenario, s.seed) for s in summary.scores if s.arm == arm) for arm in means}
+    if len(means) < 2 or len(runs) > 1:
         return None
     first, second = sorted(means, key=lambda a: means[a], reverse=higher_is_better)[:2]
     return first if abs(means[first] - means[second]) > 1e-9 else None

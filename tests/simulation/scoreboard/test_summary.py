@@ -71,7 +71,9 @@ def test_the_verdict_is_about_pairs_even_where_runs_are_missing(made_run, made_s
     said = verdict(summarise([made_scenario(100)], arms, [1, 2], [ours, theirs, alone]))
     assert "100 % less than hpa-tuned (20 s), at 10 % higher cost (2.2 against 2.0 pod-hours)" in said
 
-    said = verdict(summarise([made_scenario(100)], arms, [1, 2], [ours, alone]))
+    unlike = summarise([made_scenario(100)], arms, [1, 2], [ours, alone])
+    assert best_arm(unlike, "downtime_s") is None and best_arm(unlike, "pod_hours") is None
+    said = verdict(unlike)
     assert said == "foresail was down for 0 s at 2.2 pod-hours; no pair with hpa-tuned finished."
 
 
