@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
+from foresail.commands.comma_list import comma_list
 from foresail.commands.mistakes import SOME_RUNS_FAILED, input_checked, refuse
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def plan(
 
     with mistakes():
         limits = LiveLimits(max_rps, _machines(nodes, zones), INJECTABLE, scale, warm_up_s, settle_s)
-        chosen = [live_arm(name) for name in named(arms)]
+        chosen = [live_arm(name) for name in comma_list(arms)]
         for name in scenario:
             made = live_plan(scenario_named(name), seed, limits)
             values = {arm.name: merged(made.values, hpa_values(arm, made.scenario.topology)) for arm in chosen}
@@ -97,7 +98,7 @@ def score(
 ) -> None:
     """Work summary.json, report.html and the tables of an experiment out again from what its runs left."""
     with mistakes():
-        tell_scores(out, named(arms))
+        tell_scores(out, comma_list(arms))
 
 
 def tell_scores(out: Path, arms: Sequence[str], as_json: bool = False) -> None:
@@ -115,11 +116,6 @@ def tell_scores(out: Path, arms: Sequence[str], as_json: bool = False) -> None:
         show(outcome)
     if outcome.summary.failures:
         raise typer.Exit(SOME_RUNS_FAILED)
-
-
-def named(text: str) -> tuple[str, ...]:
-    """What is written with commas between."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _machines(nodes: int, zones: int) -> tuple[NodePlace, ...]:

@@ -19,9 +19,9 @@ from foresail.commands.chaos import (
     SettleS,
     Zones,
     mistakes,
-    named,
     tell_scores,
 )
+from foresail.commands.comma_list import comma_list
 from foresail.commands.mistakes import make_folder, refuse
 from foresail.commands.stopwatch import said_with_time
 
@@ -73,7 +73,7 @@ def run(
 
     say = said_with_time(silent=as_json)
     with mistakes():
-        names = named(arms)
+        names = comma_list(arms)
         where = SiteWanted(
             *(cluster, provider or default_provider(), timers_named(timers), nodes, zones, keep_cluster),
             keda=any(live_arm(name).autoscaler == "keda" for name in names),
@@ -163,7 +163,7 @@ def _ends(again: str) -> frozenset[RunState]:
     from chaos.experiments.state import RunState
 
     allowed = {state.value: state for state in (RunState.FAILED, RunState.ABORTED)}
-    names = named(again)
+    names = comma_list(again)
     for name in names:
         if name not in allowed:
             refuse(f"--again {name}: use {' or '.join(allowed)}, or both with a comma")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foresail.commands.comma_list import comma_list
 from foresail.commands.mistakes import make_folder, refuse
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def backtest_failures(
 
 
 def _names(models: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in models.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(comma_list(models)))
     if not names:
         refuse("--models names no method: give at least one, like --models foresail,predict-linear")
     return names

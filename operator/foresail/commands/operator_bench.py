@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foresail.commands.comma_list import comma_list
 from foresail.commands.mistakes import SOME_RUNS_FAILED, make_folder, refuse
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def bench_operator(
 
 def _sizes(text: str) -> tuple[int, ...]:
     sizes = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in comma_list(text):
         if not part.isdecimal() or not 0 < int(part) <= _MOST_WORKLOADS:
             refuse(f"--sizes: {part!r} is no number of workloads from 1 to {_MOST_WORKLOADS}")
         sizes.append(int(part))

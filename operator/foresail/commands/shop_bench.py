@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foresail.commands.comma_list import comma_list
 from foresail.commands.mistakes import SOME_RUNS_FAILED, make_folder, refuse
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def bench_shop(
     from chaos.local_shop import ShopFailed
     from chaos.shop_bench.bench import PARTS, measure
 
-    wanted = tuple(part.strip() for part in parts.split(",") if part.strip()) or PARTS
+    wanted = comma_list(parts) or PARTS
     unknown = sorted(set(wanted) - set(PARTS))
     if unknown:
         refuse(f"--parts: no part is called {unknown[0]!r}; there are {', '.join(PARTS)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foresail.commands.comma_list import comma_list
 from foresail.commands.mistakes import SOME_RUNS_FAILED, input_checked, make_folder, refuse
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def arm_names(text: str) -> tuple[str, ...]:
     """The arms in a comma-separated list, checked and each once."""
     from simulation.arms import arm_settings
 
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = tuple(dict.fromkeys(comma_list(text)))
     if not names:
         refuse("--arms names no arm: give at least one, like --arms hpa-tuned,foresail")
     for name in names:

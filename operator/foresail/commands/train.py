@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from foresail.commands.comma_list import comma_list
 from foresail.commands.mistakes import make_folder, refuse
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def training_checked() -> Iterator[None]:
 def _kinds(text: str) -> tuple[ModelKind, ...]:
     from forecasting.own_models.card import ModelKind
 
-    names = [ALIASES.get(name.strip(), name.strip()) for name in text.split(",") if name.strip()]
+    names = [ALIASES.get(name, name) for name in comma_list(text)]
     if not names or any(name not in set(ModelKind) for name in names):
         refuse(f"--kinds {text}: use tide, autoregressive, or both with a comma")
     return tuple(ModelKind(name) for name in dict.fromkeys(names))
