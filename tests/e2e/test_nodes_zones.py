@@ -15,13 +15,13 @@ from e2e_shop import Shop, event
 from e2e_stage import OPERATOR, SHOP, Stage
 from e2e_waiting import stays, wait_until
 
+from chaos.clusters.plan import ZONE_LABEL
 from chaos.load.reconcile import Mistake
 from chaos.operator_bench.live_shop import LiveShop
 from chaos.operator_bench.rotation import Endpoint
 
 pytestmark = pytest.mark.slow
 
-ZONE_LABEL = "topology.kubernetes.io/zone"
 #: They call no other, so they are as slow as they are themselves; and there are two pods of each.
 LEAVES = ("catalog", "cart", "inventory", "payment")
 ACT_TTL_S = 60.0

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chaos.clusters.plan import ZONE_LABEL
 from simulation.scenario import CROWDS, Fault, FaultKind, Scenario
 
 API_VERSION = "chaos-mesh.org/v1alpha1"
-ZONE_LABEL = "topology.kubernetes.io/zone"
 DIFFERENCE = "foresail.dev/differs"
 TRAFFIC_PORT = 8080
 CRASHES_EVERY_S = 20  # of a crash loop
