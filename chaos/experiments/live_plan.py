@@ -190,7 +190,7 @@ def _differences(scenario: Scenario, warm_up_s: float, limits: LiveLimits) -> It
         yield Difference(
             "history",
             f"{scenario.history.hours:g} h and {scenario.history.days_remembered} earlier days are not played: "
-            f"forecasts know the {warm_up_s:g} s of warm-up only",
+            f"forecasts know the {limits.settle_s + warm_up_s:g} s of load before t = 0 only",
         )
     yield Difference("starts_at", f"{scenario.starts_at} in the report; the cluster's clock is not turned")
     if limits.settle_s > 0.0:
